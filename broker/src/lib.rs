@@ -1,1 +1,5 @@
-pub fn main(){}
+//! A broker that speaks Apache Kafka's protocol.
+
+pub mod handlers;
+pub mod log;
+pub mod protocol;

@@ -1,0 +1,100 @@
+//! The headers around messages: who asks for what, and which question an answer belongs to.
+
+use super::api::ApiKey;
+use super::codec::{DecodeError, Decoder, Encoder, Hole, Nullable, Result, Str, Wire};
+
+/// The first bytes of every request, readable before anything is known about its API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestPrefix {
+    pub api_key: i16,
+    pub api_version: i16,
+    pub correlation_id: i32,
+}
+
+impl RequestPrefix {
+    /// Errors: `Truncated` if a frame is too short to say what it is.
+    pub fn read(frame: &[u8]) -> Result<RequestPrefix> {
+        let mut decoder = Decoder::new(frame, 0, false);
+        Ok(RequestPrefix {
+            api_key: i16::read(&mut decoder)?,
+            api_version: i16::read(&mut decoder)?,
+            correlation_id: i32::read(&mut decoder)?,
+        })
+    }
+}
+
+/// A request's header (version 1, or 2 where the request is flexible) and the decoder standing at its body.
+#[derive(Debug)]
+pub struct RequestFrame<'a> {
+    pub api: ApiKey,
+    pub version: i16,
+    pub correlation_id: i32,
+    pub client_id: Option<Str<'a>>,
+    pub body: Decoder<'a>,
+}
+
+impl<'a> RequestFrame<'a> {
+    /// `frame` is a whole request without its length; `api` and its version were found in the prefix and are known.
+    pub fn read(api: ApiKey, prefix: RequestPrefix, frame: &'a [u8]) -> Result<RequestFrame<'a>> {
+        const PREFIX_BYTES: usize = 8;
+        let version = prefix.api_version;
+        // The client id stays in the classic encoding: ApiVersions must be readable before versions are agreed on.
+        let mut decoder = Decoder::new(frame.get(PREFIX_BYTES..).ok_or(DecodeError::Truncated)?, version, false);
+        let client_id = Str::read_nullable(&mut decoder)?;
+        let mut body = Decoder::new(decoder.rest(), version, api.flexible(version));
+        if body.flexible() {
+            body.tagged_fields(|_, _| Ok(false))?;
+        }
+        Ok(RequestFrame { api, version, correlation_id: prefix.correlation_id, client_id, body })
+    }
+
+    /// Decodes the body, all of it. Errors: `TrailingBytes` where the frame is longer than its message.
+    pub fn message<T: Wire<'a>>(&self) -> Result<T> {
+        let mut decoder = self.body.clone();
+        let message = T::read(&mut decoder)?;
+        decoder.finish()?;
+        Ok(message)
+    }
+}
+
+/// A whole encoded response with its length in front, and the holes where bytes from files belong.
+#[derive(Debug)]
+pub struct ResponseFrame {
+    pub bytes: Vec<u8>,
+    pub holes: Vec<Hole>,
+}
+
+impl ResponseFrame {
+    pub fn encode<'a>(api: ApiKey, version: i16, correlation_id: i32, message: &impl Wire<'a>) -> ResponseFrame {
+        let mut encoder = Encoder::new(Vec::with_capacity(256), version, api.flexible(version));
+        0i32.write(&mut encoder);
+        correlation_id.write(&mut encoder);
+        // A client that asks for unknown versions must be able to read the header of the answer (KIP-511).
+        if encoder.flexible() && api != ApiKey::ApiVersions {
+            encoder.put_tagged_fields(&[]);
+        }
+        message.write(&mut encoder);
+        let (mut bytes, holes) = encoder.finish();
+        let length = bytes.len() - size_of::<i32>() + holes.iter().map(|hole| hole.length).sum::<usize>();
+        let length = i32::try_from(length).expect("responses are below 2 GiB");
+        bytes[..size_of::<i32>()].copy_from_slice(&length.to_be_bytes());
+        ResponseFrame { bytes, holes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::messages::heartbeat::HeartbeatResponse;
+    use super::*;
+
+    #[test]
+    fn a_frame_counts_its_bytes_but_not_its_length() {
+        let frame = ResponseFrame::encode(ApiKey::Heartbeat, 4, 7, &HeartbeatResponse::default());
+        assert_eq!(frame.bytes, [0, 0, 0, 12, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_request_of_two_bytes_is_an_error() {
+        assert_eq!(RequestPrefix::read(&[0, 18]), Err(DecodeError::Truncated));
+    }
+}
