@@ -1,5 +1,7 @@
-//! A broker that speaks Apache Kafka's protocol.
+//! A broker that speaks Apache Kafka's protocol: the rooms, each a module that opens with its own page.
+//!
+//! - [`protocol`]: bytes to messages and back; record batches. Pure.
+//! - [`log`]: one partition's log, in Kafka's format and file names.
 
-pub mod handlers;
 pub mod log;
 pub mod protocol;

@@ -15,8 +15,9 @@ pub const ASSIGNED_BYTES: usize = 16;
 /// The only magic that is produced since Kafka 4.0.
 pub const MAGIC: i8 = 2;
 
-const CRC_START: usize = 17;
-const CRC_END: usize = 21;
+/// Where a batch's checksum lies, and what it is made of begins.
+pub const CRC_START: usize = 17;
+pub const CRC_END: usize = 21;
 
 /// No producer: batches of producers that are not idempotent.
 pub const NO_PRODUCER_ID: i64 = -1;
@@ -158,12 +159,13 @@ impl<'a> RecordBatch<'a> {
         &self.bytes[HEADER_BYTES..]
     }
 
+    /// Meaningful once the log has assigned the base offset: a producer may write anything there.
     pub fn last_offset(&self) -> i64 {
-        self.base_offset() + i64::from(self.last_offset_delta())
+        self.base_offset().saturating_add(i64::from(self.last_offset_delta()))
     }
 
     pub fn next_offset(&self) -> i64 {
-        self.last_offset() + 1
+        self.last_offset().saturating_add(1)
     }
 
     /// The sequence number of the last record, which wraps to 0 behind `i32::MAX` (KIP-98).
@@ -256,6 +258,14 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     crc_fast::checksum(Crc32Iscsi, bytes) as u32
 }
 
+/// As [`checksum`], of bytes that lie in two places.
+pub fn checksum_of_two(first: &[u8], second: &[u8]) -> u32 {
+    let mut digest = crc_fast::Digest::new(Crc32Iscsi);
+    digest.update(first);
+    digest.update(second);
+    digest.finalize() as u32
+}
+
 /// The batches that lie one behind the other in `bytes`; ends behind the first error.
 pub fn batches(bytes: &[u8]) -> impl Iterator<Item = Result<RecordBatch<'_>, BatchError>> {
     let mut rest = bytes;
@@ -277,6 +287,7 @@ mod tests {
     #[test]
     fn crc_32c_is_castagnolis() {
         assert_eq!(checksum(b"123456789"), 0xe306_9283);
+        assert_eq!(checksum_of_two(b"1234", b"56789"), 0xe306_9283);
     }
 
     #[test]
@@ -297,6 +308,13 @@ mod tests {
     fn sequences_wrap_to_zero() {
         assert_eq!(sequence_after(i32::MAX, 1), 0);
         assert_eq!(sequence_after(i32::MAX - 1, 3), 1);
+    }
+
+    #[test]
+    fn a_base_offset_at_the_end_of_the_numbers_is_no_panic() {
+        let mut bytes = BatchBuilder::new(0).record(b"k", b"v").record(b"k", b"v").build();
+        bytes[..8].copy_from_slice(&i64::MAX.to_be_bytes());
+        assert_eq!(RecordBatch::split_first(&bytes).unwrap().0.next_offset(), i64::MAX);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use std::borrow::Cow;
 /// The worst honest message (Metadata v0 asking for topics of one letter) takes 14.
 pub const ALLOCATION_FACTOR: usize = 32;
 
+/// The longest string of a message, in bytes: in every version, because the classic encoding has 16 bits for it.
+pub const STRING_BYTES_MAX: usize = i16::MAX as usize;
+
 /// A string of a message: borrowed when decoded, owned or static when a response is made.
 pub type Str<'a> = Cow<'a, str>;
 
@@ -25,7 +28,11 @@ pub enum DecodeError {
     #[error("the message ends too early")]
     Truncated,
     #[error("a length of {0} where none below zero is allowed")]
-    NegativeLength(i64),
+    NegativeLength(i32),
+    #[error("a null where this version knows none")]
+    Null,
+    #[error("a string of {0} bytes, above {STRING_BYTES_MAX}")]
+    StringTooLong(usize),
     #[error("a varint of more than its type's bits")]
     VarintTooLong,
     #[error("a string that is not UTF-8")]
@@ -44,6 +51,11 @@ pub type Result<T> = std::result::Result<T, DecodeError>;
 pub trait Wire<'a>: Sized {
     fn read(decoder: &mut Decoder<'a>) -> Result<Self>;
     fn write(&self, encoder: &mut Encoder);
+
+    /// The value as an error code, where it can be one.
+    fn error_code(&self) -> i16 {
+        0
+    }
 }
 
 /// A type whose absence has an encoding of its own (a length of -1, a marker before a struct).
@@ -129,17 +141,23 @@ impl<'a> Decoder<'a> {
         Err(DecodeError::VarintTooLong)
     }
 
-    /// A length before an array or bytes; `None` is null.
+    /// A length before an array or bytes; `None` is null, which every negative length is to Kafka.
     fn length(&mut self) -> Result<Option<usize>> {
         if self.flexible {
             return Ok((self.unsigned_varint()? as usize).checked_sub(1));
         }
-        signed_length(i64::from(i32::read(self)?))
+        i32::read(self).map(|length| usize::try_from(length).ok())
     }
 
     /// A length before a string, which is shorter in the classic encoding; `None` is null.
     fn string_length(&mut self) -> Result<Option<usize>> {
-        if self.flexible { self.length() } else { signed_length(i64::from(i16::read(self)?)) }
+        if !self.flexible {
+            return i16::read(self).map(|length| usize::try_from(length).ok());
+        }
+        match self.length()? {
+            Some(length) if length > STRING_BYTES_MAX => Err(DecodeError::StringTooLong(length)),
+            length => Ok(length),
+        }
     }
 
     fn elements<T: Wire<'a>>(&mut self, count: usize) -> Result<Vec<T>> {
@@ -171,13 +189,6 @@ impl<'a> Decoder<'a> {
     }
 }
 
-fn signed_length(length: i64) -> Result<Option<usize>> {
-    match length {
-        -1 => Ok(None),
-        length => usize::try_from(length).map(Some).map_err(|_| DecodeError::NegativeLength(length)),
-    }
-}
-
 /// Writes the values of one message, leaving holes for bytes that the connection sends from a file.
 #[derive(Clone, Debug)]
 pub struct Encoder {
@@ -185,6 +196,7 @@ pub struct Encoder {
     version: i16,
     flexible: bool,
     holes: Vec<Hole>,
+    errors: Vec<i16>,
 }
 
 /// A place in an encoded message where `length` bytes from elsewhere belong.
@@ -196,7 +208,7 @@ pub struct Hole {
 
 impl Encoder {
     pub fn new(bytes: Vec<u8>, version: i16, flexible: bool) -> Self {
-        Encoder { bytes, version, flexible, holes: Vec::new() }
+        Encoder { bytes, version, flexible, holes: Vec::new(), errors: Vec::new() }
     }
 
     pub fn version(&self) -> i16 {
@@ -209,6 +221,17 @@ impl Encoder {
 
     pub fn finish(self) -> (Vec<u8>, Vec<Hole>) {
         (self.bytes, self.holes)
+    }
+
+    /// The error codes written so far, each once: what metrics count.
+    pub fn errors(&self) -> &[i16] {
+        &self.errors
+    }
+
+    pub fn note_error(&mut self, code: i16) {
+        if code != 0 && !self.errors.contains(&code) {
+            self.errors.push(code);
+        }
     }
 
     pub fn put(&mut self, bytes: &[u8]) {
@@ -247,7 +270,7 @@ impl Encoder {
         if self.flexible {
             self.put_length(length);
         } else {
-            length.map_or(-1, |length| i16::try_from(length).expect("strings below 32 KiB")).write(self);
+            length.map_or(-1, |length| i16::try_from(length).expect("strings are cut before")).write(self);
         }
     }
 
@@ -277,6 +300,11 @@ impl Encoder {
 /// Whether a tagged field must be written: at its default it is left out.
 pub fn differs<T: PartialEq>(value: &T, default: T) -> bool {
     *value != default
+}
+
+/// What is written for a null in a version that knows none: the empty string or array.
+pub fn empty_of<T: Default>(_: &Option<T>) -> Option<T> {
+    Some(T::default())
 }
 
 /// Record batches in a message: borrowed from it, or (in a Fetch response) bytes that the connection sends from a file.
@@ -335,7 +363,7 @@ impl std::fmt::Debug for Uuid {
 }
 
 macro_rules! wire_numbers {
-    ($($number:ty),*) => { $(
+    ($($number:ty $(, $error_code:ident)?;)*) => { $(
         impl Wire<'_> for $number {
             fn read(decoder: &mut Decoder<'_>) -> Result<Self> {
                 decoder.take_array().map(<$number>::from_be_bytes)
@@ -344,11 +372,15 @@ macro_rules! wire_numbers {
             fn write(&self, encoder: &mut Encoder) {
                 encoder.put(&self.to_be_bytes());
             }
+
+            $(fn $error_code(&self) -> i16 {
+                *self
+            })?
         }
     )* };
 }
 
-wire_numbers!(i8, i16, u16, i32, u32, i64, f64);
+wire_numbers!(i8; i16, error_code; u16; i32; u32; i64; f64;);
 
 impl Wire<'_> for bool {
     fn read(decoder: &mut Decoder<'_>) -> Result<Self> {
@@ -370,6 +402,11 @@ impl Wire<'_> for Uuid {
     }
 }
 
+/// What of `text` a message can hold. Whatever a client sent fits; an error message that quotes it may not.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(STRING_BYTES_MAX)]
+}
+
 impl<'a> Nullable<'a> for Str<'a> {
     fn read_nullable(decoder: &mut Decoder<'a>) -> Result<Option<Self>> {
         let Some(length) = decoder.string_length()? else { return Ok(None) };
@@ -378,8 +415,9 @@ impl<'a> Nullable<'a> for Str<'a> {
     }
 
     fn write_nullable(this: Option<&Self>, encoder: &mut Encoder) {
-        encoder.put_string_length(this.map(|text| text.len()));
-        encoder.put(this.map_or(&[], |text| text.as_bytes()));
+        let text = this.map(|text| cut(text));
+        encoder.put_string_length(text.map(str::len));
+        encoder.put(text.unwrap_or_default().as_bytes());
     }
 }
 
@@ -440,7 +478,7 @@ macro_rules! wire_never_null {
     ($($(for $element:ident)? in $type:ty),*) => { $(
         impl<'a $(, $element: Wire<'a>)?> Wire<'a> for $type {
             fn read(decoder: &mut Decoder<'a>) -> Result<Self> {
-                Self::read_nullable(decoder)?.ok_or(DecodeError::NegativeLength(-1))
+                Self::read_nullable(decoder)?.ok_or(DecodeError::Null)
             }
 
             fn write(&self, encoder: &mut Encoder) {
@@ -493,6 +531,34 @@ mod tests {
     fn a_varint_that_never_ends_is_refused() {
         assert_eq!(Decoder::new(&[0xff; 20], 0, true).varlong(), Err(DecodeError::VarintTooLong));
         assert_eq!(Decoder::new(&[0xff; 20], 0, true).unsigned_varint(), Err(DecodeError::VarintTooLong));
+    }
+
+    #[test]
+    fn a_string_above_32767_bytes_is_refused_in_both_encodings() {
+        let mut encoder = Encoder::new(Vec::new(), 0, true);
+        encoder.put_unsigned_varint(32_769);
+        encoder.put(&[b'a'; 40_000]);
+        let (bytes, _) = encoder.finish();
+        assert_eq!(Str::read(&mut Decoder::new(&bytes, 0, true)), Err(DecodeError::StringTooLong(32_768)));
+        assert_eq!(Str::read(&mut Decoder::new(&[0x80, 0], 0, false)), Err(DecodeError::Null));
+    }
+
+    #[test]
+    fn a_string_too_long_to_be_written_is_cut_before_the_character_that_does_not_fit() {
+        let text = Str::from(format!("{}ß", "a".repeat(32_766)));
+        for flexible in [false, true] {
+            let mut encoder = Encoder::new(Vec::new(), 0, flexible);
+            text.write(&mut encoder);
+            let (bytes, _) = encoder.finish();
+            assert_eq!(Str::read(&mut Decoder::new(&bytes, 0, flexible)), Ok(Str::from("a".repeat(32_766))));
+        }
+    }
+
+    #[test]
+    fn every_negative_length_is_null() {
+        assert_eq!(Option::<Str>::read(&mut Decoder::new(&[0xff, 0xfe], 0, false)), Ok(None));
+        assert_eq!(Option::<Blob>::read(&mut Decoder::new(&[0x80, 0, 0, 0], 0, false)), Ok(None));
+        assert_eq!(Vec::<i8>::read(&mut Decoder::new(&[0xff; 4], 0, false)), Err(DecodeError::Null));
     }
 
     #[test]

@@ -8,6 +8,10 @@ macro_rules! error_codes {
         pub enum ErrorCode { $($name = $code),* }
 
         impl ErrorCode {
+            pub fn from_code(code: i16) -> Option<ErrorCode> {
+                match code { $($code => Some(ErrorCode::$name),)* _ => None }
+            }
+
             /// Kafka's name in capitals, as its tools and logs show it.
             pub fn name(self) -> &'static str {
                 match self { $(ErrorCode::$name => $text),* }

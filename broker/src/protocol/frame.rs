@@ -48,12 +48,9 @@ impl<'a> RequestFrame<'a> {
         Ok(RequestFrame { api, version, correlation_id: prefix.correlation_id, client_id, body })
     }
 
-    /// Decodes the body, all of it. Errors: `TrailingBytes` where the frame is longer than its message.
+    /// Decodes the body. Bytes behind the message are ignored, as Kafka ignores them.
     pub fn message<T: Wire<'a>>(&self) -> Result<T> {
-        let mut decoder = self.body.clone();
-        let message = T::read(&mut decoder)?;
-        decoder.finish()?;
-        Ok(message)
+        T::read(&mut self.body.clone())
     }
 }
 
@@ -62,6 +59,8 @@ impl<'a> RequestFrame<'a> {
 pub struct ResponseFrame {
     pub bytes: Vec<u8>,
     pub holes: Vec<Hole>,
+    /// The error codes in it, each once.
+    pub errors: Vec<i16>,
 }
 
 impl ResponseFrame {
@@ -74,11 +73,12 @@ impl ResponseFrame {
             encoder.put_tagged_fields(&[]);
         }
         message.write(&mut encoder);
+        let errors = encoder.errors().to_vec();
         let (mut bytes, holes) = encoder.finish();
         let length = bytes.len() - size_of::<i32>() + holes.iter().map(|hole| hole.length).sum::<usize>();
         let length = i32::try_from(length).expect("responses are below 2 GiB");
         bytes[..size_of::<i32>()].copy_from_slice(&length.to_be_bytes());
-        ResponseFrame { bytes, holes }
+        ResponseFrame { bytes, holes, errors }
     }
 }
 

@@ -2,7 +2,7 @@
 //! producer.
 
 use super::batch::{self, BatchError, Compression, HEADER_BYTES, RecordBatch};
-use super::codec::{Decoder, Encoder, Result};
+use super::codec::{DecodeError, Decoder, Encoder, Result};
 use super::compression;
 use std::borrow::Cow;
 
@@ -10,52 +10,72 @@ use std::borrow::Cow;
 pub type RecordHeader<'a> = (&'a str, Option<&'a [u8]>);
 
 /// One record, borrowed from its (decompressed) batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     pub offset_delta: i32,
     pub timestamp_delta: i64,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
+    pub headers: RecordHeaders<'a>,
     /// The record whole, with its length in front: what compaction keeps.
     pub bytes: &'a [u8],
-    pub headers: Vec<RecordHeader<'a>>,
 }
 
 impl<'a> Record<'a> {
     fn read(decoder: &mut Decoder<'a>) -> Result<Record<'a>> {
         let start = decoder.rest();
-        let length = non_negative(decoder.varint()?)?;
+        let length = read_length(decoder)?;
         let mut body = Decoder::new(decoder.take(length)?, 0, true);
         let bytes = &start[..start.len() - decoder.rest().len()];
         body.take(1)?;
         let (timestamp_delta, offset_delta) = (body.varlong()?, body.varint()?);
         let (key, value) = (read_bytes(&mut body)?, read_bytes(&mut body)?);
-        let headers = read_headers(&mut body)?;
+        let headers = RecordHeaders::read(&mut body)?;
         body.finish()?;
-        Ok(Record { offset_delta, timestamp_delta, key, value, bytes, headers })
+        Ok(Record { offset_delta, timestamp_delta, key, value, headers, bytes })
     }
 }
 
-fn non_negative(length: i32) -> Result<usize> {
-    usize::try_from(length).map_err(|_| super::DecodeError::NegativeLength(i64::from(length)))
+/// The headers of a record, still encoded: a record of nothing but headers would take many times its size otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordHeaders<'a> {
+    count: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> RecordHeaders<'a> {
+    fn read(decoder: &mut Decoder<'a>) -> Result<RecordHeaders<'a>> {
+        let count = read_length(decoder)?;
+        let bytes = decoder.rest();
+        for _ in 0..count {
+            read_header(decoder)?;
+        }
+        Ok(RecordHeaders { count, bytes: &bytes[..bytes.len() - decoder.rest().len()] })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = RecordHeader<'a>> + use<'a> {
+        let mut decoder = Decoder::new(self.bytes, 0, true);
+        (0..self.count).map(move |_| read_header(&mut decoder).expect("read once, with the record"))
+    }
+}
+
+/// Errors: `NegativeLength`.
+fn read_length(decoder: &mut Decoder<'_>) -> Result<usize> {
+    let length = decoder.varint()?;
+    usize::try_from(length).map_err(|_| DecodeError::NegativeLength(length))
 }
 
 fn read_bytes<'a>(decoder: &mut Decoder<'a>) -> Result<Option<&'a [u8]>> {
-    match decoder.varint()? {
-        -1 => Ok(None),
-        length => decoder.take(non_negative(length)?).map(Some),
+    match usize::try_from(decoder.varint()?) {
+        Ok(length) => decoder.take(length).map(Some),
+        Err(_) => Ok(None),
     }
 }
 
-fn read_headers<'a>(decoder: &mut Decoder<'a>) -> Result<Vec<RecordHeader<'a>>> {
-    let count = non_negative(decoder.varint()?)?;
-    let mut headers = Vec::new();
-    for _ in 0..count {
-        let length = non_negative(decoder.varint()?)?;
-        let key = std::str::from_utf8(decoder.take(length)?).map_err(|_| super::DecodeError::NotUtf8)?;
-        headers.push((key, read_bytes(decoder)?));
-    }
-    Ok(headers)
+fn read_header<'a>(decoder: &mut Decoder<'a>) -> Result<RecordHeader<'a>> {
+    let length = read_length(decoder)?;
+    let key = std::str::from_utf8(decoder.take(length)?).map_err(|_| DecodeError::NotUtf8)?;
+    Ok((key, read_bytes(decoder)?))
 }
 
 /// The records of one batch, decompressed if they were compressed.
@@ -71,9 +91,21 @@ impl<'a> Records<'a> {
         Ok(Records { payload, count: usize::try_from(batch.record_count()).unwrap_or(0) })
     }
 
+    /// Each record, as many as the batch's header says; ends behind the first error.
+    /// Errors: `Record`, with `TrailingBytes` where bytes are left behind the last.
     pub fn iter(&self) -> impl Iterator<Item = std::result::Result<Record<'_>, BatchError>> {
-        let mut decoder = Decoder::new(&self.payload, 0, true);
-        (0..self.count).map(move |_| Record::read(&mut decoder).map_err(BatchError::from))
+        let mut state = Some((Decoder::new(&self.payload, 0, true), self.count));
+        std::iter::from_fn(move || {
+            let (mut decoder, left) = state.take()?;
+            let Some(left) = left.checked_sub(1) else {
+                return decoder.finish().err().map(|error| Err(error.into()));
+            };
+            let record = Record::read(&mut decoder);
+            if record.is_ok() {
+                state = Some((decoder, left));
+            }
+            Some(record.map_err(BatchError::from))
+        })
     }
 }
 
@@ -124,17 +156,16 @@ impl BatchBuilder {
 
     /// As [`BatchBuilder::push`], in place.
     pub fn add(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) {
+        const ATTRIBUTES_TIMESTAMP_AND_NO_HEADERS: usize = 3;
         let offset_delta = self.last_offset_delta + 1;
-        let mut body = Encoder::new(Vec::new(), 0, true);
-        body.put(&[0]);
-        body.put_varlong(0);
-        body.put_varint(offset_delta);
-        put_bytes(&mut body, key);
-        put_bytes(&mut body, value);
-        body.put_varint(0);
-        let (body, _) = body.finish();
-        self.payload.put_varint(i32::try_from(body.len()).expect("records below 2 GiB"));
-        self.payload.put(&body);
+        let size =
+            ATTRIBUTES_TIMESTAMP_AND_NO_HEADERS + varint_size(offset_delta) + bytes_size(key) + bytes_size(value);
+        self.payload.put_varint(i32::try_from(size).expect(RECORD_BELOW_2_GIB));
+        self.payload.put(&[0, 0]);
+        self.payload.put_varint(offset_delta);
+        put_bytes(&mut self.payload, key);
+        put_bytes(&mut self.payload, value);
+        self.payload.put_varint(0);
         self.count += 1;
         self.last_offset_delta = offset_delta;
     }
@@ -160,8 +191,25 @@ impl BatchBuilder {
     }
 }
 
+const RECORD_BELOW_2_GIB: &str = "the broker's own records are below 2 GiB";
+
+/// The length before `bytes`: -1 is null.
+fn length_of(bytes: Option<&[u8]>) -> i32 {
+    bytes.map_or(-1, |bytes| i32::try_from(bytes.len()).expect(RECORD_BELOW_2_GIB))
+}
+
+fn bytes_size(bytes: Option<&[u8]>) -> usize {
+    varint_size(length_of(bytes)) + bytes.map_or(0, <[u8]>::len)
+}
+
+/// The bytes that `value` takes as a zigzag varint: one for each seven bits.
+fn varint_size(value: i32) -> usize {
+    let bits = u32::BITS - ((value << 1) ^ (value >> 31)).leading_zeros();
+    bits.max(1).div_ceil(7) as usize
+}
+
 fn put_bytes(encoder: &mut Encoder, bytes: Option<&[u8]>) {
-    encoder.put_varint(bytes.map_or(-1, |bytes| i32::try_from(bytes.len()).expect("records below 2 GiB")));
+    encoder.put_varint(length_of(bytes));
     encoder.put(bytes.unwrap_or_default());
 }
 
@@ -241,6 +289,34 @@ mod tests {
         let pairs: Vec<_> =
             records.iter().map(|record| record.map(|record| (record.key, record.value)).unwrap()).collect();
         assert_eq!(pairs, [(Some(&b"a"[..]), Some(&b"1"[..])), (None, Some(b"2")), (Some(b"c"), None)]);
+    }
+
+    fn read_all(bytes: &[u8]) -> Vec<std::result::Result<usize, BatchError>> {
+        let (batch, _) = RecordBatch::split_first(bytes).unwrap();
+        Records::of(batch).unwrap().iter().map(|record| record.map(|record| record.bytes.len())).collect()
+    }
+
+    #[test]
+    fn a_batch_that_claims_more_records_than_it_holds_ends_with_one_error() {
+        let mut bytes = BatchBuilder::new(0).record(b"k", b"v").build();
+        bytes[57..61].copy_from_slice(&i32::MAX.to_be_bytes());
+        assert_eq!(read_all(&bytes), [Ok(9), Err(BatchError::Record(DecodeError::Truncated))]);
+    }
+
+    #[test]
+    fn a_batch_that_claims_fewer_records_than_it_holds_ends_with_an_error() {
+        let mut bytes = BatchBuilder::new(0).record(b"k", b"v").record(b"k", b"v").build();
+        bytes[57..61].copy_from_slice(&1i32.to_be_bytes());
+        assert_eq!(read_all(&bytes), [Ok(9), Err(BatchError::Record(DecodeError::TrailingBytes(9)))]);
+    }
+
+    #[test]
+    fn records_of_every_size_have_the_length_that_stands_before_them() {
+        for size in [0, 1, 50, 63, 64, 8_000, 8_191, 8_192, 1 << 20] {
+            let value = vec![7; size];
+            let bytes = BatchBuilder::new(0).push(None, Some(&value)).build();
+            assert_eq!(read_all(&bytes).iter().filter(|record| record.is_ok()).count(), 1, "{size}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ super::messages! {
     }
 
     DeletableTopicResult<'a> {
-        name: Option<Str<'a>>,
+        name: Option<Str<'a>> [null 6..],
         topic_id: Uuid [6..],
         error_code: i16,
         error_message: Option<Str<'a>> [5..],

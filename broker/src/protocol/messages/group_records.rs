@@ -4,9 +4,9 @@ use crate::protocol::codec::{Blob, Str, Uuid};
 
 super::messages! {
     OffsetCommitKey<'a> {
-        group: Str<'a> [..=0],
-        topic: Str<'a> [..=0],
-        partition: i32 [..=0],
+        group: Str<'a>,
+        topic: Str<'a>,
+        partition: i32,
     }
 
     OffsetCommitValue<'a> {
@@ -18,7 +18,8 @@ super::messages! {
         topic_id: Uuid [tag 0, 4..],
     }
 
-    GroupMetadataKey {
+    GroupMetadataKey<'a> {
+        group: Str<'a>,
     }
 
     GroupMetadataValue<'a> {

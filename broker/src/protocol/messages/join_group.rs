@@ -24,7 +24,7 @@ super::messages! {
         error_code: i16,
         generation_id: i32 = -1,
         protocol_type: Option<Str<'a>> [7..],
-        protocol_name: Option<Str<'a>>,
+        protocol_name: Option<Str<'a>> [null 7..],
         leader: Str<'a>,
         skip_assignment: bool [9..],
         member_id: Str<'a>,

@@ -4,7 +4,7 @@ use crate::protocol::codec::{Str, Uuid};
 
 super::messages! {
     MetadataRequest<'a> {
-        topics: Option<Vec<MetadataRequestTopic<'a>>>,
+        topics: Option<Vec<MetadataRequestTopic<'a>>> [null 1..],
         allow_auto_topic_creation: bool [4..] = true,
         include_cluster_authorized_operations: bool [8..=10],
         include_topic_authorized_operations: bool [8..],
@@ -12,7 +12,7 @@ super::messages! {
 
     MetadataRequestTopic<'a> {
         topic_id: Uuid [10..],
-        name: Option<Str<'a>>,
+        name: Option<Str<'a>> [null 10..],
     }
 
     MetadataResponse<'a> {
@@ -34,7 +34,7 @@ super::messages! {
 
     MetadataResponseTopic<'a> {
         error_code: i16,
-        name: Option<Str<'a>>,
+        name: Option<Str<'a>> [null 12..],
         topic_id: Uuid [10..],
         is_internal: bool [1..],
         partitions: Vec<MetadataResponsePartition>,

@@ -82,6 +82,16 @@ super::messages! {
         next_producer_id: i64,
     }
 
+    FenceBrokerRecord {
+        id: i32,
+        epoch: i64,
+    }
+
+    UnfenceBrokerRecord {
+        id: i32,
+        epoch: i64,
+    }
+
     RemoveTopicRecord {
         topic_id: Uuid,
     }

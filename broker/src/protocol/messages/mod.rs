@@ -1,8 +1,9 @@
 //! Every message that the broker reads or writes: one file for each API, as tables of fields.
 //!
 //! A field stands in the order of the wire with Kafka's name. `[4..]`, `[..=14]`, `[2..=5]` are the versions it exists in
-//! (all, where nothing is said), `[tag 1, 12..]` makes it a tagged field (KIP-482), `= value` is its default where that
-//! is not zero, empty or null. The facts are Kafka's own message definitions (`common/message/*.json` in kafka-clients);
+//! (all, where nothing is said), `[tag 1, 12..]` makes it a tagged field (KIP-482), `[null 7..]` or `[null 2.., ..=7]` a
+//! field that may be null since that version and is empty instead before, `= value` is its default where that is not zero,
+//! empty or null. The facts are Kafka's own message definitions (`common/message/*.json` in kafka-clients);
 //! the tests compare every message in every version with an independent implementation.
 
 macro_rules! messages {
@@ -59,7 +60,12 @@ macro_rules! wire_functions {
         }
 
         fn write(&self, encoder: &mut $crate::protocol::codec::Encoder) {
-            $( $crate::protocol::messages::write_field!(encoder, self.$field, [$($spec)*]); )*
+            $(
+                $crate::protocol::messages::write_field!(encoder, self.$field, [$($spec)*]);
+                if stringify!($field) == "error_code" {
+                    encoder.note_error($crate::protocol::codec::Wire::error_code(&self.$field));
+                }
+            )*
             if encoder.flexible() {
                 #[allow(unused_mut)]
                 let mut tagged: Vec<(u32, Vec<u8>)> = Vec::new();
@@ -106,6 +112,12 @@ macro_rules! read_field {
         $place = $crate::protocol::codec::Wire::read($decoder)?
     };
     ($decoder:ident, $place:expr, [tag $tag:literal, $($versions:tt)+]) => {};
+    ($decoder:ident, $place:expr, [null $first:literal.. $(, $($versions:tt)+)?]) => {
+        $crate::protocol::messages::read_field!($decoder, $place, [$($($versions)+)?]);
+        if $place.is_none() && $decoder.version() < $first {
+            return Err($crate::protocol::codec::DecodeError::Null);
+        }
+    };
     ($decoder:ident, $place:expr, [$($versions:tt)+]) => {
         if ($($versions)+).contains(&$decoder.version()) {
             $place = $crate::protocol::codec::Wire::read($decoder)?
@@ -128,6 +140,14 @@ macro_rules! write_field {
         $crate::protocol::codec::Wire::write(&$place, $encoder)
     };
     ($encoder:ident, $place:expr, [tag $tag:literal, $($versions:tt)+]) => {};
+    ($encoder:ident, $place:expr, [null $first:literal.. $(, $($versions:tt)+)?]) => {
+        if $place.is_none() && $encoder.version() < $first {
+            let empty = $crate::protocol::codec::empty_of(&$place);
+            $crate::protocol::messages::write_field!($encoder, empty, [$($($versions)+)?])
+        } else {
+            $crate::protocol::messages::write_field!($encoder, $place, [$($($versions)+)?])
+        }
+    };
     ($encoder:ident, $place:expr, [$($versions:tt)+]) => {
         if ($($versions)+).contains(&$encoder.version()) {
             $crate::protocol::codec::Wire::write(&$place, $encoder)
@@ -153,6 +173,7 @@ use {
 
 pub mod alter_configs;
 pub mod api_versions;
+pub mod begin_quorum_epoch;
 pub mod consumer_protocol;
 pub mod control_records;
 pub mod create_partitions;
@@ -165,8 +186,11 @@ pub mod describe_configs;
 pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
+pub mod describe_quorum;
 pub mod describe_topic_partitions;
+pub mod end_quorum_epoch;
 pub mod fetch;
+pub mod fetch_snapshot;
 pub mod find_coordinator;
 pub mod group_records;
 pub mod heartbeat;
@@ -185,3 +209,4 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sync_group;
+pub mod vote;

@@ -5,7 +5,7 @@ use crate::protocol::codec::Str;
 super::messages! {
     OffsetFetchRequest<'a> {
         group_id: Str<'a> [..=7],
-        topics: Option<Vec<OffsetFetchRequestTopic<'a>>> [..=7],
+        topics: Option<Vec<OffsetFetchRequestTopic<'a>>> [null 2.., ..=7],
         groups: Vec<OffsetFetchRequestGroup<'a>> [8..],
         require_stable: bool [7..],
     }
