@@ -2,6 +2,8 @@
 //!
 //! - [`protocol`]: bytes to messages and back; record batches. Pure.
 //! - [`log`]: one partition's log, in Kafka's format and file names.
+//! - [`partition`]: the partitions of this broker, and those who wait for them.
 
 pub mod log;
+pub mod partition;
 pub mod protocol;
