@@ -3,7 +3,9 @@
 //! - [`protocol`]: bytes to messages and back; record batches. Pure.
 //! - [`log`]: one partition's log, in Kafka's format and file names.
 //! - [`partition`]: the partitions of this broker, and those who wait for them.
+//! - [`config`]: every setting, with its type, default and meaning.
 
+pub mod config;
 pub mod log;
 pub mod partition;
 pub mod protocol;

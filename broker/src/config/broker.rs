@@ -1,0 +1,273 @@
+//! The table of the broker's settings: Kafka's, with Kafka's defaults, and the few of our own.
+
+use super::listeners;
+use super::setting::Allowed::{Any, AtLeast, Between, BetweenOrMinusOne, Checked, ListOf, OneOf};
+use super::setting::{Setting, settings};
+
+/// The codecs that `compression.type` names (`BrokerCompressionType`).
+pub(super) const COMPRESSION_TYPES: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
+pub(super) const CLEANUP_POLICIES: &[&str] = &["compact", "delete"];
+pub(super) const TIMESTAMP_TYPES: &[&str] = &["CreateTime", "LogAppendTime"];
+const SECURITY_PROTOCOLS: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+
+settings! {
+    "The node" {
+        /// The number of this node, one of its own for each node of a cluster. Without it and without broker.id: 1.
+        NODE_ID: Option<i32> = "node.id", none, AtLeast(0), "", ReadOnly;
+        /// The older name of node.id. If both are given they must be the same.
+        BROKER_ID: i32 = "broker.id", "-1", Any, "", ReadOnly;
+        /// What this node is. This release runs a single node that is both broker and controller, also when this is not set.
+        PROCESS_ROLES: Option<Vec<String>> = "process.roles", none, ListOf(&["broker", "controller"]), "", ReadOnly;
+        /// The controllers as id@host:port. This release takes a quorum of one: this node.
+        CONTROLLER_QUORUM_VOTERS: Vec<String> = "controller.quorum.voters", "", Any, "", ReadOnly;
+        /// The addresses of controllers, host:port, by which a node finds the quorum. This release takes one: this node.
+        CONTROLLER_QUORUM_BOOTSTRAP_SERVERS: Vec<String> = "controller.quorum.bootstrap.servers", "", Any, "", ReadOnly;
+        /// The rack or zone of this broker, told to clients and used for placing replicas.
+        BROKER_RACK: Option<String> = "broker.rack", none, Any, "", ReadOnly;
+    }
+
+    "Listeners and connections" {
+        /// Where clients connect: NAME://host:port, several by commas. Without a host: every address of the machine. IPv6
+        /// addresses go in brackets. This release speaks PLAINTEXT only.
+        LISTENERS: String = "listeners", "PLAINTEXT://:9092", Any, "", ReadOnly;
+        /// The addresses that clients are told, one for each listener. Not set: those of listeners, with the name of this
+        /// machine where they have no host. If neither is set: localhost.
+        ADVERTISED_LISTENERS: Option<String> = "advertised.listeners", none, Any, "", ReadOnly;
+        /// The security protocol of each listener name, NAME:PROTOCOL, several by commas.
+        LISTENER_SECURITY_PROTOCOL_MAP: String = "listener.security.protocol.map",
+            "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any, "", ReadOnly;
+        /// The names of the listeners that are for controllers; they are not told to clients.
+        CONTROLLER_LISTENER_NAMES: Option<String> = "controller.listener.names", none, Any, "", ReadOnly;
+        /// The name of the listener that brokers use among themselves. Not set: the one that speaks
+        /// security.inter.broker.protocol.
+        INTER_BROKER_LISTENER_NAME: Option<String> = "inter.broker.listener.name", none, Any, "", ReadOnly;
+        /// The security protocol among brokers, if inter.broker.listener.name is not set.
+        SECURITY_INTER_BROKER_PROTOCOL: String = "security.inter.broker.protocol", "PLAINTEXT",
+            OneOf(SECURITY_PROTOCOLS), "", ReadOnly;
+        /// The largest request that is read; a connection that announces a larger one is closed.
+        SOCKET_REQUEST_MAX_BYTES: i32 = "socket.request.max.bytes", "104857600", AtLeast(1), "bytes", ReadOnly;
+        /// The send buffer (SO_SNDBUF) of a connection; -1 leaves it to the operating system.
+        SOCKET_SEND_BUFFER_BYTES: i32 = "socket.send.buffer.bytes", "102400", Any, "bytes", ReadOnly;
+        /// The receive buffer (SO_RCVBUF) of a connection; -1 leaves it to the operating system.
+        SOCKET_RECEIVE_BUFFER_BYTES: i32 = "socket.receive.buffer.bytes", "102400", Any, "bytes", ReadOnly;
+        /// Connections that the operating system keeps waiting for us to accept them.
+        SOCKET_LISTEN_BACKLOG_SIZE: i32 = "socket.listen.backlog.size", "50", AtLeast(1), "connections", ReadOnly;
+        /// A connection without a request for this long is closed; negative: never.
+        CONNECTIONS_MAX_IDLE_MS: i64 = "connections.max.idle.ms", "600000", Any, "milliseconds", ReadOnly;
+        /// Connections at the same time; more are refused.
+        MAX_CONNECTIONS: i32 = "max.connections", "2147483647", AtLeast(0), "connections", ClusterWide;
+        /// Connections at the same time from one address; more are refused.
+        MAX_CONNECTIONS_PER_IP: i32 = "max.connections.per.ip", "2147483647", AtLeast(0), "connections", ClusterWide;
+        /// Other limits than max.connections.per.ip for single addresses or host names: host:limit, several by commas.
+        MAX_CONNECTIONS_PER_IP_OVERRIDES: String = "max.connections.per.ip.overrides", "",
+            Checked("host:limit, several by commas", listeners::check_ip_overrides), "connections", ClusterWide;
+    }
+
+    "Topics" {
+        /// Whether a topic that does not exist is created when a client asks for it.
+        AUTO_CREATE_TOPICS_ENABLE: bool = "auto.create.topics.enable", "true", Any, "", ReadOnly;
+        /// Whether topics may be deleted.
+        DELETE_TOPIC_ENABLE: bool = "delete.topic.enable", "true", Any, "", ReadOnly;
+        /// Partitions of a topic that is created without their number.
+        NUM_PARTITIONS: i32 = "num.partitions", "1", AtLeast(1), "partitions", ReadOnly;
+        /// Replicas of each partition of a topic that is created without their number.
+        DEFAULT_REPLICATION_FACTOR: i32 = "default.replication.factor", "1", Any, "replicas", ReadOnly;
+        /// Replicas that must have a record before it is acknowledged under acks=all.
+        MIN_INSYNC_REPLICAS: i32 = "min.insync.replicas", "1", AtLeast(1), "replicas", ClusterWide;
+        /// Whether a replica that is not in sync may lead when no other can: this loses records.
+        UNCLEAN_LEADER_ELECTION_ENABLE: bool = "unclean.leader.election.enable", "false", Any, "", ClusterWide;
+        /// The largest record batch, as it arrives (compressed).
+        MESSAGE_MAX_BYTES: i32 = "message.max.bytes", "1048588", AtLeast(0), "bytes", ClusterWide;
+        /// The most partitions in one answer to DescribeTopicPartitions; clients ask again for the rest.
+        MAX_REQUEST_PARTITION_SIZE_LIMIT: i32 = "max.request.partition.size.limit", "2000", AtLeast(1), "partitions", ReadOnly;
+    }
+
+    "Fetch" {
+        /// The most that one Fetch is answered with, unless the first batch alone is larger.
+        FETCH_MAX_BYTES: i32 = "fetch.max.bytes", "57671680", AtLeast(1024), "bytes", ReadOnly;
+        /// Incremental fetch sessions kept at the same time (KIP-227).
+        MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS: i32 = "max.incremental.fetch.session.cache.slots", "1000", AtLeast(0),
+            "sessions", ReadOnly;
+    }
+
+    "Log directories" {
+        /// The one directory for logs, if log.dirs is not set.
+        LOG_DIR: String = "log.dir", "/tmp/kafka-logs", Any, "", ReadOnly;
+        /// The directories for logs, several by commas. Not set: log.dir.
+        LOG_DIRS: Option<String> = "log.dirs", none, Any, "", ReadOnly;
+        /// The directory of the metadata log. Not set: the first of log.dirs.
+        METADATA_LOG_DIR: Option<String> = "metadata.log.dir", none, Any, "", ReadOnly;
+        /// Threads for each log directory that recover logs at the start and flush them at the end.
+        NUM_RECOVERY_THREADS_PER_DATA_DIR: i32 = "num.recovery.threads.per.data.dir", "2", AtLeast(1), "threads", ReadOnly;
+        /// Time between two looks for segments that retention lets go.
+        LOG_RETENTION_CHECK_INTERVAL_MS: i64 = "log.retention.check.interval.ms", "300000", AtLeast(1), "milliseconds", ReadOnly;
+        /// Time between two looks for logs that log.flush.interval.ms wants synced.
+        LOG_FLUSH_SCHEDULER_INTERVAL_MS: i64 = "log.flush.scheduler.interval.ms", "9223372036854775807", Any,
+            "milliseconds", ReadOnly;
+        /// Time between two writes of recovery-point-offset-checkpoint: what lies behind it is checked after a crash.
+        LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS: i32 = "log.flush.offset.checkpoint.interval.ms", "60000", AtLeast(0),
+            "milliseconds", ReadOnly;
+        /// Time between two writes of log-start-offset-checkpoint.
+        LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS: i32 = "log.flush.start.offset.checkpoint.interval.ms", "60000",
+            AtLeast(0), "milliseconds", ReadOnly;
+        /// Time between two writes of replication-offset-checkpoint, the high watermarks.
+        REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS: i64 = "replica.high.watermark.checkpoint.interval.ms", "5000", Any,
+            "milliseconds", ReadOnly;
+        /// Time without a record after which an idempotent producer's sequence numbers are forgotten.
+        PRODUCER_ID_EXPIRATION_MS: i32 = "producer.id.expiration.ms", "86400000", AtLeast(1), "milliseconds", ClusterWide;
+        /// Time between two looks for producers that producer.id.expiration.ms lets go.
+        PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS: i32 = "producer.id.expiration.check.interval.ms", "600000", AtLeast(1),
+            "milliseconds", ReadOnly, internal;
+    }
+
+    "Logs, where a topic does not say otherwise" {
+        /// The size at which a segment is closed and a new one is begun.
+        LOG_SEGMENT_BYTES: i32 = "log.segment.bytes", "1073741824", AtLeast(1 << 20), "bytes", ClusterWide;
+        /// The age at which a segment is closed, full or not. Not set: log.roll.hours.
+        LOG_ROLL_MS: Option<i64> = "log.roll.ms", none, AtLeast(1), "milliseconds", ClusterWide;
+        /// log.roll.ms in hours, if that is not set.
+        LOG_ROLL_HOURS: i32 = "log.roll.hours", "168", AtLeast(1), "hours", ReadOnly;
+        /// The most that chance takes off log.roll.ms, so that segments do not all roll at once. Not set:
+        /// log.roll.jitter.hours.
+        LOG_ROLL_JITTER_MS: Option<i64> = "log.roll.jitter.ms", none, AtLeast(0), "milliseconds", ClusterWide;
+        /// log.roll.jitter.ms in hours, if that is not set.
+        LOG_ROLL_JITTER_HOURS: i32 = "log.roll.jitter.hours", "0", AtLeast(0), "hours", ReadOnly;
+        /// Bytes of a partition that are kept; older segments are deleted. -1: no limit.
+        LOG_RETENTION_BYTES: i64 = "log.retention.bytes", "-1", Any, "bytes", ClusterWide;
+        /// Time that a segment is kept after its newest record; -1: for ever. Not set: log.retention.minutes.
+        LOG_RETENTION_MS: Option<i64> = "log.retention.ms", none,
+            Checked("-1, or at least 1", |value| check_retention("log.retention.ms", value)), "milliseconds", ClusterWide;
+        /// log.retention.ms in minutes, if that is not set. Not set: log.retention.hours.
+        LOG_RETENTION_MINUTES: Option<i32> = "log.retention.minutes", none,
+            Checked("-1, or at least 1", |value| check_retention("log.retention.minutes", value)), "minutes", ReadOnly;
+        /// log.retention.ms in hours, if neither that nor log.retention.minutes is set.
+        LOG_RETENTION_HOURS: i32 = "log.retention.hours", "168",
+            Checked("-1, or at least 1", |value| check_retention("log.retention.hours", value)), "hours", ReadOnly;
+        /// What happens to old segments: deleted, or compacted to the newest record of each key.
+        /// Compaction is not built yet: a compacted topic keeps every record.
+        LOG_CLEANUP_POLICY: Vec<String> = "log.cleanup.policy", "delete", ListOf(CLEANUP_POLICIES), "", ClusterWide;
+        /// Bytes of the log between two entries of its offset index.
+        LOG_INDEX_INTERVAL_BYTES: i32 = "log.index.interval.bytes", "4096", AtLeast(0), "bytes", ClusterWide;
+        /// The largest offset index of a segment.
+        LOG_INDEX_SIZE_MAX_BYTES: i32 = "log.index.size.max.bytes", "10485760", AtLeast(4), "bytes", ClusterWide;
+        /// Records of a partition after which it is synced to the disk.
+        LOG_FLUSH_INTERVAL_MESSAGES: i64 = "log.flush.interval.messages", "9223372036854775807", AtLeast(1), "records",
+            ClusterWide;
+        /// Time after which a partition is synced to the disk. Not set: log.flush.scheduler.interval.ms.
+        LOG_FLUSH_INTERVAL_MS: Option<i64> = "log.flush.interval.ms", none, Any, "milliseconds", ClusterWide;
+        /// Whether a segment's file takes its whole size on the disk when it is made.
+        LOG_PREALLOCATE: bool = "log.preallocate", "false", Any, "", ClusterWide;
+        /// Time between a segment's removal from the log and from the disk.
+        LOG_SEGMENT_DELETE_DELAY_MS: i64 = "log.segment.delete.delay.ms", "60000", AtLeast(0), "milliseconds", ClusterWide;
+        /// Whether a record keeps its producer's timestamp or gets the broker's.
+        LOG_MESSAGE_TIMESTAMP_TYPE: String = "log.message.timestamp.type", "CreateTime", OneOf(TIMESTAMP_TYPES), "", ClusterWide;
+        /// How far a record's timestamp may lie behind the broker's clock.
+        LOG_MESSAGE_TIMESTAMP_BEFORE_MAX_MS: i64 = "log.message.timestamp.before.max.ms", "9223372036854775807", AtLeast(0),
+            "milliseconds", ClusterWide;
+        /// How far a record's timestamp may lie ahead of the broker's clock.
+        LOG_MESSAGE_TIMESTAMP_AFTER_MAX_MS: i64 = "log.message.timestamp.after.max.ms", "3600000", AtLeast(0),
+            "milliseconds", ClusterWide;
+        /// The codec of stored batches; producer keeps what the producer chose.
+        COMPRESSION_TYPE: String = "compression.type", "producer", OneOf(COMPRESSION_TYPES), "", ClusterWide;
+        /// The level of gzip where compression.type is gzip.
+        COMPRESSION_GZIP_LEVEL: i32 = "compression.gzip.level", "-1", BetweenOrMinusOne(1, 9), "", ClusterWide;
+        /// The level of lz4 where compression.type is lz4.
+        COMPRESSION_LZ4_LEVEL: i32 = "compression.lz4.level", "9", Between(1, 17), "", ClusterWide;
+        /// The level of zstd where compression.type is zstd.
+        COMPRESSION_ZSTD_LEVEL: i32 = "compression.zstd.level", "3", Between(-131072, 22), "", ClusterWide;
+        /// Time that a tombstone stays behind its compaction.
+        LOG_CLEANER_DELETE_RETENTION_MS: i64 = "log.cleaner.delete.retention.ms", "86400000", AtLeast(0), "milliseconds",
+            ClusterWide;
+        /// The share of a log that must be uncompacted before it is compacted.
+        LOG_CLEANER_MIN_CLEANABLE_RATIO: f64 = "log.cleaner.min.cleanable.ratio", "0.5", Between(0, 1), "", ClusterWide;
+        /// Time that a record stays uncompacted at least.
+        LOG_CLEANER_MIN_COMPACTION_LAG_MS: i64 = "log.cleaner.min.compaction.lag.ms", "0", AtLeast(0), "milliseconds",
+            ClusterWide;
+        /// Time that a record stays uncompacted at most.
+        LOG_CLEANER_MAX_COMPACTION_LAG_MS: i64 = "log.cleaner.max.compaction.lag.ms", "9223372036854775807", AtLeast(1),
+            "milliseconds", ClusterWide;
+    }
+
+    "The metadata log" {
+        /// The size at which a segment of the metadata log is closed.
+        METADATA_LOG_SEGMENT_BYTES: i32 = "metadata.log.segment.bytes", "1073741824", AtLeast(8 << 20), "bytes", ReadOnly;
+        /// The age at which a segment of the metadata log is closed.
+        METADATA_LOG_SEGMENT_MS: i64 = "metadata.log.segment.ms", "604800000", Any, "milliseconds", ReadOnly;
+        /// Bytes of the metadata log after which a snapshot is written.
+        METADATA_LOG_MAX_RECORD_BYTES_BETWEEN_SNAPSHOTS: i64 = "metadata.log.max.record.bytes.between.snapshots", "20971520",
+            AtLeast(1), "bytes", ReadOnly;
+        /// Time after which a snapshot is written if there is anything new; 0: only by size.
+        METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS: i64 = "metadata.log.max.snapshot.interval.ms", "3600000", AtLeast(0),
+            "milliseconds", ReadOnly;
+        /// Bytes of the metadata log and its snapshots that are kept.
+        METADATA_MAX_RETENTION_BYTES: i64 = "metadata.max.retention.bytes", "104857600", Any, "bytes", ReadOnly;
+        /// Time that segments and snapshots of the metadata log are kept.
+        METADATA_MAX_RETENTION_MS: i64 = "metadata.max.retention.ms", "604800000", Any, "milliseconds", ReadOnly;
+    }
+
+    "Consumer groups and their offsets" {
+        /// Time that the first rebalance of an empty group waits for more members.
+        GROUP_INITIAL_REBALANCE_DELAY_MS: i32 = "group.initial.rebalance.delay.ms", "3000", Any, "milliseconds", ReadOnly;
+        /// The shortest session timeout that a member may ask for.
+        GROUP_MIN_SESSION_TIMEOUT_MS: i32 = "group.min.session.timeout.ms", "6000", Any, "milliseconds", ReadOnly;
+        /// The longest session timeout that a member may ask for.
+        GROUP_MAX_SESSION_TIMEOUT_MS: i32 = "group.max.session.timeout.ms", "1800000", Any, "milliseconds", ReadOnly;
+        /// The most members of a group.
+        GROUP_MAX_SIZE: i32 = "group.max.size", "2147483647", AtLeast(1), "members", ReadOnly;
+        /// The most that a client may store beside a committed offset.
+        OFFSET_METADATA_MAX_BYTES: i32 = "offset.metadata.max.bytes", "4096", Any, "bytes", ReadOnly;
+        /// The longest that a commit of offsets waits for the replicas.
+        OFFSETS_COMMIT_TIMEOUT_MS: i32 = "offsets.commit.timeout.ms", "5000", AtLeast(1), "milliseconds", ReadOnly;
+        /// Time that offsets are kept after their group became empty.
+        OFFSETS_RETENTION_MINUTES: i32 = "offsets.retention.minutes", "10080", AtLeast(1), "minutes", ReadOnly;
+        /// Time between two looks for offsets that offsets.retention.minutes lets go.
+        OFFSETS_RETENTION_CHECK_INTERVAL_MS: i64 = "offsets.retention.check.interval.ms", "600000", AtLeast(1),
+            "milliseconds", ReadOnly;
+        /// Bytes that are read at once when a group's state is loaded.
+        OFFSETS_LOAD_BUFFER_SIZE: i32 = "offsets.load.buffer.size", "5242880", AtLeast(1), "bytes", ReadOnly;
+        /// Partitions of __consumer_offsets; not to be changed once it exists.
+        OFFSETS_TOPIC_NUM_PARTITIONS: i32 = "offsets.topic.num.partitions", "50", AtLeast(1), "partitions", ReadOnly;
+        /// Replicas of __consumer_offsets. While a cluster is a single node and this is not set: 1.
+        OFFSETS_TOPIC_REPLICATION_FACTOR: i16 = "offsets.topic.replication.factor", "3", AtLeast(1), "replicas", ReadOnly;
+        /// The segment size of __consumer_offsets.
+        OFFSETS_TOPIC_SEGMENT_BYTES: i32 = "offsets.topic.segment.bytes", "104857600", AtLeast(1), "bytes", ReadOnly;
+    }
+
+    "Metrics (our own)" {
+        /// Where /metrics, /healthz and /readyz are served over HTTP: host:port; without a host: every address of the machine.
+        /// The default is done without if it is taken.
+        /// Empty: nowhere. Not one of Kafka's settings.
+        METRICS_LISTENER: String = "metrics.listener", ":9464",
+            Checked("host:port, :port or nothing", listeners::check_metrics_listener), "", ReadOnly;
+    }
+}
+
+/// Every setting of the table.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    SECTIONS.iter().flat_map(|(_, settings)| settings.iter().copied())
+}
+
+/// The setting of this name, if we have it.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    all().find(|setting| setting.name == name)
+}
+
+/// The settings that say the same in several units, the strongest first: those that `setting` is one of, or itself.
+pub(super) fn synonyms(setting: &'static Setting) -> Vec<&'static Setting> {
+    let groups: [&[&'static Setting]; 4] = [
+        &[LOG_RETENTION_MS.setting, LOG_RETENTION_MINUTES.setting, LOG_RETENTION_HOURS.setting],
+        &[LOG_ROLL_MS.setting, LOG_ROLL_HOURS.setting],
+        &[LOG_ROLL_JITTER_MS.setting, LOG_ROLL_JITTER_HOURS.setting],
+        &[LOG_FLUSH_INTERVAL_MS.setting, LOG_FLUSH_SCHEDULER_INTERVAL_MS.setting],
+    ];
+    let of_setting = groups.into_iter().find(|group| group.iter().any(|one| one.name == setting.name));
+    let alone = setting.name == LOG_FLUSH_SCHEDULER_INTERVAL_MS.name();
+    of_setting.filter(|_| !alone).map_or(vec![setting], <[_]>::to_vec)
+}
+
+fn check_retention(name: &str, value: &str) -> Result<(), String> {
+    match value.parse::<i64>() {
+        Ok(0) => Err(format!("{name} must be unlimited (-1) or, greater than or equal to 1")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,355 @@
+//! The settings as the rooms of the broker receive them: each gets its own small struct, and none the whole.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::listeners::{self, Listeners};
+use super::settings::Settings;
+use super::{ConfigError, broker};
+
+/// Which node of which cluster this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// `node.id`, or `broker.id`, or 1.
+    pub id: i32,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+}
+
+impl NodeConfig {
+    /// Errors: `InvalidValue`, also for a cluster of several nodes, which this release cannot run.
+    pub fn from_settings(settings: &Settings) -> Result<NodeConfig, ConfigError> {
+        let id = node_id(settings)?;
+        check_roles(settings)?;
+        check_quorum(settings, id)?;
+        Ok(NodeConfig { id, rack: settings.get(broker::BROKER_RACK).filter(|rack| !rack.is_empty()) })
+    }
+}
+
+fn node_id(settings: &Settings) -> Result<i32, ConfigError> {
+    let older = Some(settings.get(broker::BROKER_ID)).filter(|id| *id >= 0);
+    match (settings.get(broker::NODE_ID), older) {
+        (Some(id), Some(older)) if id != older => {
+            Err(ConfigError::invalid("broker.id", &older.to_string(), format!("it must be the same as node.id, {id}")))
+        }
+        (id, older) => Ok(id.or(older).unwrap_or(1)),
+    }
+}
+
+fn check_roles(settings: &Settings) -> Result<(), ConfigError> {
+    let Some(roles) = settings.get(broker::PROCESS_ROLES) else { return Ok(()) };
+    let has = |name: &str| roles.iter().any(|role| role == name);
+    if has("broker") && has("controller") {
+        return Ok(());
+    }
+    let reason = "this release runs a node that is both: broker,controller";
+    Err(ConfigError::invalid("process.roles", &roles.join(","), reason))
+}
+
+fn check_quorum(settings: &Settings, id: i32) -> Result<(), ConfigError> {
+    let alone = "this release takes a quorum of one, this node; clusters are not built yet";
+    let bootstrap = settings.get(broker::CONTROLLER_QUORUM_BOOTSTRAP_SERVERS);
+    if bootstrap.len() > 1 {
+        return Err(ConfigError::invalid("controller.quorum.bootstrap.servers", &bootstrap.join(","), alone));
+    }
+    let voters = settings.get(broker::CONTROLLER_QUORUM_VOTERS);
+    let fault = |reason: String| Err(ConfigError::invalid("controller.quorum.voters", &voters.join(","), reason));
+    match voters.as_slice() {
+        [] => Ok(()),
+        [voter] => match voter.split_once('@').and_then(|(id, _)| id.parse::<i32>().ok()) {
+            Some(voter) if voter == id => Ok(()),
+            Some(_) => fault(format!("the node id {id} must be among the voters")),
+            None => fault("id@host:port is expected".to_owned()),
+        },
+        _ => fault(alone.to_owned()),
+    }
+}
+
+/// Listeners and connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkConfig {
+    pub listeners: Listeners,
+    /// `socket.request.max.bytes`.
+    pub request_bytes_max: u32,
+    /// `socket.send.buffer.bytes`. `None`: the operating system's.
+    pub send_buffer_bytes: Option<u32>,
+    /// `socket.receive.buffer.bytes`. `None`: the operating system's.
+    pub receive_buffer_bytes: Option<u32>,
+    /// `socket.listen.backlog.size`.
+    pub backlog: u32,
+    /// `connections.max.idle.ms`. `None`: a connection may idle for ever.
+    pub idle_ms_max: Option<u64>,
+    pub limits: ConnectionLimits,
+}
+
+impl NetworkConfig {
+    /// Errors: `InvalidValue`.
+    pub fn from_settings(settings: &Settings, machine: &str) -> Result<NetworkConfig, ConfigError> {
+        let buffer = |bytes: i32| u32::try_from(bytes).ok().filter(|bytes| *bytes > 0);
+        Ok(NetworkConfig {
+            listeners: Listeners::from_settings(settings, machine)?,
+            request_bytes_max: unsigned(settings.get(broker::SOCKET_REQUEST_MAX_BYTES)),
+            send_buffer_bytes: buffer(settings.get(broker::SOCKET_SEND_BUFFER_BYTES)),
+            receive_buffer_bytes: buffer(settings.get(broker::SOCKET_RECEIVE_BUFFER_BYTES)),
+            backlog: unsigned(settings.get(broker::SOCKET_LISTEN_BACKLOG_SIZE)),
+            idle_ms_max: u64::try_from(settings.get(broker::CONNECTIONS_MAX_IDLE_MS)).ok(),
+            limits: ConnectionLimits::from_settings(settings),
+        })
+    }
+}
+
+/// How many connections there may be at the same time. May change while the broker runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// `max.connections`.
+    pub connections_max: u32,
+    /// `max.connections.per.ip`.
+    pub per_ip_max: u32,
+    /// `max.connections.per.ip.overrides`, by address or host name.
+    pub per_ip_overrides: BTreeMap<String, u32>,
+}
+
+impl ConnectionLimits {
+    pub fn from_settings(settings: &Settings) -> ConnectionLimits {
+        let overrides = settings.get(broker::MAX_CONNECTIONS_PER_IP_OVERRIDES);
+        ConnectionLimits {
+            connections_max: unsigned(settings.get(broker::MAX_CONNECTIONS)),
+            per_ip_max: unsigned(settings.get(broker::MAX_CONNECTIONS_PER_IP)),
+            per_ip_overrides: listeners::ip_overrides(&overrides).expect("checked when it was stored"),
+        }
+    }
+}
+
+/// Topics that are created without details, and what may be done with topics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicsConfig {
+    /// `auto.create.topics.enable`.
+    pub auto_create: bool,
+    /// `delete.topic.enable`.
+    pub delete: bool,
+    /// `num.partitions`.
+    pub partitions: i32,
+    /// `default.replication.factor`.
+    pub replication_factor: i16,
+    /// `max.request.partition.size.limit`.
+    pub described_partitions_max: u32,
+}
+
+impl TopicsConfig {
+    /// Errors: `InvalidValue`.
+    pub fn from_settings(settings: &Settings) -> Result<TopicsConfig, ConfigError> {
+        let factor = settings.get(broker::DEFAULT_REPLICATION_FACTOR);
+        let key = broker::DEFAULT_REPLICATION_FACTOR.name();
+        let replication_factor = i16::try_from(factor).ok().filter(|factor| *factor >= 1);
+        Ok(TopicsConfig {
+            auto_create: settings.get(broker::AUTO_CREATE_TOPICS_ENABLE),
+            delete: settings.get(broker::DELETE_TOPIC_ENABLE),
+            partitions: settings.get(broker::NUM_PARTITIONS),
+            replication_factor: replication_factor
+                .ok_or_else(|| ConfigError::invalid(key, &factor.to_string(), "Value must be between 1 and 32767"))?,
+            described_partitions_max: unsigned(settings.get(broker::MAX_REQUEST_PARTITION_SIZE_LIMIT)),
+        })
+    }
+}
+
+/// Limits of Fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchConfig {
+    /// `fetch.max.bytes`.
+    pub bytes_max: u32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub sessions_max: u32,
+}
+
+impl FetchConfig {
+    pub fn from_settings(settings: &Settings) -> FetchConfig {
+        FetchConfig {
+            bytes_max: unsigned(settings.get(broker::FETCH_MAX_BYTES)),
+            sessions_max: unsigned(settings.get(broker::MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS)),
+        }
+    }
+}
+
+/// Where logs are, and the rhythm of the work on all of them. What a topic may set for itself is in `LogConfig`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDirsConfig {
+    /// `log.dirs` or `log.dir`. Never empty, none of them twice.
+    pub dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`, or the first of `dirs`.
+    pub metadata_dir: PathBuf,
+    /// `num.recovery.threads.per.data.dir`.
+    pub recovery_threads_per_dir: u32,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval_ms: i64,
+    /// `log.flush.scheduler.interval.ms`.
+    pub flush_check_interval_ms: i64,
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub recovery_point_checkpoint_interval_ms: i64,
+    /// `log.flush.start.offset.checkpoint.interval.ms`.
+    pub log_start_offset_checkpoint_interval_ms: i64,
+    /// `replica.high.watermark.checkpoint.interval.ms`.
+    pub high_watermark_checkpoint_interval_ms: i64,
+    /// `producer.id.expiration.ms`.
+    pub producer_id_expiration_ms: i64,
+    /// `producer.id.expiration.check.interval.ms`.
+    pub producer_id_expiration_check_interval_ms: i64,
+}
+
+impl LogDirsConfig {
+    /// Errors: `InvalidValue`.
+    pub fn from_settings(settings: &Settings) -> Result<LogDirsConfig, ConfigError> {
+        let dirs = log_dirs(settings)?;
+        let metadata_dir = settings.get(broker::METADATA_LOG_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        Ok(LogDirsConfig {
+            metadata_dir: metadata_dir.unwrap_or_else(|| dirs[0].clone()),
+            dirs,
+            recovery_threads_per_dir: unsigned(settings.get(broker::NUM_RECOVERY_THREADS_PER_DATA_DIR)),
+            retention_check_interval_ms: settings.get(broker::LOG_RETENTION_CHECK_INTERVAL_MS),
+            flush_check_interval_ms: settings.get(broker::LOG_FLUSH_SCHEDULER_INTERVAL_MS),
+            recovery_point_checkpoint_interval_ms: settings.get(broker::LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS).into(),
+            log_start_offset_checkpoint_interval_ms: settings
+                .get(broker::LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS)
+                .into(),
+            high_watermark_checkpoint_interval_ms: settings.get(broker::REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS),
+            producer_id_expiration_ms: settings.get(broker::PRODUCER_ID_EXPIRATION_MS).into(),
+            producer_id_expiration_check_interval_ms: settings
+                .get(broker::PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS)
+                .into(),
+        })
+    }
+}
+
+fn log_dirs(settings: &Settings) -> Result<Vec<PathBuf>, ConfigError> {
+    let (key, text) = match settings.get(broker::LOG_DIRS) {
+        Some(text) => ("log.dirs", text),
+        None => ("log.dir", settings.get(broker::LOG_DIR)),
+    };
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for dir in text.split(',').map(str::trim).filter(|dir| !dir.is_empty()).map(PathBuf::from) {
+        if dirs.contains(&dir) {
+            return Err(ConfigError::invalid(key, &text, format!("{} is there twice", dir.display())));
+        }
+        dirs.push(dir);
+    }
+    match dirs.is_empty() {
+        true => Err(ConfigError::invalid(key, &text, "at least one directory is expected")),
+        false => Ok(dirs),
+    }
+}
+
+/// The metadata log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataLogConfig {
+    /// `metadata.log.segment.bytes`.
+    pub segment_bytes: u32,
+    /// `metadata.log.segment.ms`.
+    pub segment_ms: i64,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub snapshot_after_bytes: i64,
+    /// `metadata.log.max.snapshot.interval.ms`. `None`: no snapshot for its age.
+    pub snapshot_interval_ms: Option<i64>,
+    /// `metadata.max.retention.bytes`; negative: no limit.
+    pub retention_bytes: i64,
+    /// `metadata.max.retention.ms`; negative: no limit.
+    pub retention_ms: i64,
+}
+
+impl MetadataLogConfig {
+    pub fn from_settings(settings: &Settings) -> MetadataLogConfig {
+        MetadataLogConfig {
+            segment_bytes: unsigned(settings.get(broker::METADATA_LOG_SEGMENT_BYTES)),
+            segment_ms: settings.get(broker::METADATA_LOG_SEGMENT_MS),
+            snapshot_after_bytes: settings.get(broker::METADATA_LOG_MAX_RECORD_BYTES_BETWEEN_SNAPSHOTS),
+            snapshot_interval_ms: Some(settings.get(broker::METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS))
+                .filter(|ms| *ms > 0),
+            retention_bytes: settings.get(broker::METADATA_MAX_RETENTION_BYTES),
+            retention_ms: settings.get(broker::METADATA_MAX_RETENTION_MS),
+        }
+    }
+}
+
+/// Consumer groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// `group.initial.rebalance.delay.ms`.
+    pub initial_rebalance_delay_ms: i32,
+    /// `group.min.session.timeout.ms`.
+    pub session_timeout_ms_min: i32,
+    /// `group.max.session.timeout.ms`.
+    pub session_timeout_ms_max: i32,
+    /// `group.max.size`.
+    pub members_max: u32,
+}
+
+impl GroupConfig {
+    pub fn from_settings(settings: &Settings) -> GroupConfig {
+        GroupConfig {
+            initial_rebalance_delay_ms: settings.get(broker::GROUP_INITIAL_REBALANCE_DELAY_MS).max(0),
+            session_timeout_ms_min: settings.get(broker::GROUP_MIN_SESSION_TIMEOUT_MS),
+            session_timeout_ms_max: settings.get(broker::GROUP_MAX_SESSION_TIMEOUT_MS),
+            members_max: unsigned(settings.get(broker::GROUP_MAX_SIZE)),
+        }
+    }
+}
+
+/// Committed offsets and the topic they are kept in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetsConfig {
+    /// `offset.metadata.max.bytes`.
+    pub metadata_bytes_max: u32,
+    /// `offsets.commit.timeout.ms`.
+    pub commit_timeout_ms: i32,
+    /// `offsets.retention.minutes`, as milliseconds.
+    pub retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`.
+    pub retention_check_interval_ms: i64,
+    /// `offsets.load.buffer.size`.
+    pub load_buffer_bytes: u32,
+    /// `offsets.topic.num.partitions`.
+    pub topic_partitions: i32,
+    /// `offsets.topic.replication.factor`. Not set: 1, as this release runs single nodes.
+    pub topic_replication_factor: i16,
+    /// `offsets.topic.segment.bytes`.
+    pub topic_segment_bytes: u32,
+}
+
+impl OffsetsConfig {
+    pub fn from_settings(settings: &Settings) -> OffsetsConfig {
+        let factor = broker::OFFSETS_TOPIC_REPLICATION_FACTOR;
+        OffsetsConfig {
+            metadata_bytes_max: unsigned(settings.get(broker::OFFSET_METADATA_MAX_BYTES)),
+            commit_timeout_ms: settings.get(broker::OFFSETS_COMMIT_TIMEOUT_MS),
+            retention_ms: i64::from(settings.get(broker::OFFSETS_RETENTION_MINUTES)) * 60_000,
+            retention_check_interval_ms: settings.get(broker::OFFSETS_RETENTION_CHECK_INTERVAL_MS),
+            load_buffer_bytes: unsigned(settings.get(broker::OFFSETS_LOAD_BUFFER_SIZE)),
+            topic_partitions: settings.get(broker::OFFSETS_TOPIC_NUM_PARTITIONS),
+            topic_replication_factor: if settings.is_given(factor.setting) { settings.get(factor) } else { 1 },
+            topic_segment_bytes: unsigned(settings.get(broker::OFFSETS_TOPIC_SEGMENT_BYTES)),
+        }
+    }
+}
+
+/// Where metrics and health are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// `None`: every address of the machine.
+    pub host: Option<String>,
+    pub port: u16,
+    /// Whether somebody asked for this address: then the broker does not start without it.
+    pub is_given: bool,
+}
+
+impl MetricsConfig {
+    /// `None`: `metrics.listener` is empty, nothing is served.
+    pub fn from_settings(settings: &Settings) -> Option<MetricsConfig> {
+        let text = settings.get(broker::METRICS_LISTENER);
+        let (host, port) = listeners::host_and_port(&text)?;
+        let is_given = settings.is_given(broker::METRICS_LISTENER.setting);
+        Some(MetricsConfig { host: (!host.is_empty()).then(|| host.to_owned()), port, is_given })
+    }
+}
+
+/// A number that is not negative by its setting's range, or for which a negative one means 0.
+fn unsigned(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
