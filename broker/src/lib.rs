@@ -3,9 +3,11 @@
 //! - [`protocol`]: bytes to messages and back; record batches. Pure.
 //! - [`log`]: one partition's log, in Kafka's format and file names.
 //! - [`partition`]: the partitions of this broker, and those who wait for them.
+//! - [`controller`]: the metadata of the cluster: its image, the records that change it, the log they live in.
 //! - [`config`]: every setting, with its type, default and meaning.
 
 pub mod config;
+pub mod controller;
 pub mod log;
 pub mod partition;
 pub mod protocol;

@@ -1,0 +1,79 @@
+//! What changed between two images: so that nobody walks a million partitions because of one.
+
+use super::image::{MetadataImage, ResourceType, Topic};
+use crate::protocol::Uuid;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The things that differ, by name; what they are now is in the newer image, what they were in the older.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageDelta {
+    /// By topic id: a topic that was deleted and created again is there twice.
+    pub topics: BTreeMap<Uuid, TopicDelta>,
+    /// Resources whose configuration changed.
+    pub configs: BTreeSet<(ResourceType, Arc<str>)>,
+    /// Brokers that were registered, unregistered, fenced or unfenced.
+    pub brokers: BTreeSet<i32>,
+    /// Whether the level of a feature changed.
+    pub features: bool,
+}
+
+/// What changed in one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDelta {
+    pub name: Arc<str>,
+    pub change: TopicChange,
+    /// Partitions that were created or changed; of a deleted topic, those it had.
+    pub partitions: BTreeSet<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicChange {
+    Created,
+    Altered,
+    Deleted,
+    /// Created and deleted between the two images: in neither of them.
+    Fleeting,
+}
+
+impl ImageDelta {
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty() && self.configs.is_empty() && self.brokers.is_empty() && !self.features
+    }
+
+    /// All that `image` holds, as seen by someone who knows nothing yet.
+    pub fn everything(image: &MetadataImage) -> ImageDelta {
+        let mut delta = ImageDelta { features: true, ..ImageDelta::default() };
+        for topic in image.topics.iter() {
+            let partitions = partition_numbers(topic).collect();
+            let created = TopicDelta { name: topic.name.clone(), change: TopicChange::Created, partitions };
+            delta.topics.insert(topic.id, created);
+        }
+        for resource in ResourceType::ALL {
+            delta.configs.extend(image.configs.resources(resource).map(|(name, _)| (resource, name.into())));
+        }
+        delta.brokers.extend(image.brokers.keys());
+        delta
+    }
+
+    pub(super) fn topic_created(&mut self, id: Uuid, name: Arc<str>) {
+        let created = TopicDelta { name, change: TopicChange::Created, partitions: BTreeSet::new() };
+        self.topics.insert(id, created);
+    }
+
+    pub(super) fn partition_changed(&mut self, id: Uuid, name: Arc<str>, partition: i32) {
+        let altered = || TopicDelta { name, change: TopicChange::Altered, partitions: BTreeSet::new() };
+        self.topics.entry(id).or_insert_with(altered).partitions.insert(partition);
+    }
+
+    pub(super) fn topic_deleted(&mut self, topic: &Topic) {
+        let created = self.topics.get(&topic.id).is_some_and(|delta| delta.change == TopicChange::Created);
+        let change = if created { TopicChange::Fleeting } else { TopicChange::Deleted };
+        let partitions = partition_numbers(topic).collect();
+        self.topics.insert(topic.id, TopicDelta { name: topic.name.clone(), change, partitions });
+    }
+}
+
+fn partition_numbers(topic: &Topic) -> impl Iterator<Item = i32> {
+    0..i32::try_from(topic.partitions.len()).expect("partitions are numbered by an i32")
+}

@@ -1,0 +1,102 @@
+//! A node's controller on a directory of its own, for tests: started, asked, stopped, crashed.
+
+use super::{FewRules, broker, topic};
+use crate::controller::client::ControllerClient;
+use crate::controller::driver::{Driver, DriverConfig, MetadataLogConfig};
+use crate::controller::image::ResourceType;
+use crate::controller::metadata_log::MetadataError;
+use crate::controller::request::*;
+use crate::controller::state::TopicDefaults;
+use crate::log::{FileCache, LogDirs};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A node on a directory of its own.
+pub struct Node {
+    pub directory: tempfile::TempDir,
+    pub log: MetadataLogConfig,
+}
+
+/// A node that runs.
+pub struct Running {
+    driver: Driver,
+    pub client: ControllerClient,
+    log_dirs: LogDirs,
+}
+
+impl Node {
+    pub fn on_new_directory() -> Node {
+        Node { directory: tempfile::tempdir().unwrap(), log: MetadataLogConfig::default() }
+    }
+
+    pub fn start(&self) -> Result<Running, MetadataError> {
+        self.start_as(1)
+    }
+
+    pub fn start_as(&self, id: i32) -> Result<Running, MetadataError> {
+        let paths = [self.directory.path().to_owned()];
+        let log_dirs = LogDirs::open(&paths, 1, None, FileCache::new(100)).unwrap();
+        let (driver, client) = Driver::start(DriverConfig {
+            cluster_id: log_dirs.cluster_id().to_owned(),
+            directory: log_dirs.directories()[0].clone(),
+            log: self.log,
+            registration: RegisterBroker { directories: vec![log_dirs.directories()[0].id()], ..broker(id, None) },
+            defaults: TopicDefaults::default(),
+            internal_topics: vec![topic("__consumer_offsets", 4, 1)],
+            deletes_topics: true,
+            rules: Arc::new(FewRules),
+            seed: 7,
+        })?;
+        Ok(Running { driver, client, log_dirs })
+    }
+
+    pub fn metadata_directory(&self) -> PathBuf {
+        self.directory.path().join("__cluster_metadata-0")
+    }
+
+    pub fn files(&self, extension: &str) -> Vec<PathBuf> {
+        files(&self.metadata_directory(), extension)
+    }
+}
+
+fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.to_string_lossy().ends_with(extension));
+    files.sort();
+    files
+}
+
+impl Running {
+    pub fn stop(self) {
+        drop(self.client);
+        self.driver.stop().unwrap();
+        self.log_dirs.checkpoint().unwrap();
+        self.log_dirs.mark_clean_shutdown().unwrap();
+    }
+
+    /// Ends as kill -9 does for the files: nothing is closed or marked.
+    pub fn crash(self) {
+        let Running { driver, client, log_dirs } = self;
+        drop(client);
+        driver.stop().unwrap();
+        drop(log_dirs);
+    }
+
+    /// As [`Running::crash`], where the log cannot even be closed.
+    pub fn crash_with_broken_disk(self) {
+        drop(self.client);
+        self.driver.stop().unwrap_err();
+    }
+
+    pub async fn create(&self, name: &str, partitions: i32) -> Outcome<CreatedTopic> {
+        let request = CreateTopics { topics: vec![topic(name, partitions, 1)], validate_only: false };
+        self.client.create_topics(request).await?.remove(0)
+    }
+
+    pub async fn set(&self, topic: &str, name: &str, value: &str) -> Outcome<()> {
+        let change = ConfigChange::Alter(vec![(name.into(), ConfigOperation::Set(value.into()))]);
+        let resources = vec![AlteredResource { resource: ResourceType::Topic, name: topic.into(), change }];
+        self.client.alter_configs(AlterConfigs { resources, validate_only: false }).await?.remove(0)
+    }
+}
