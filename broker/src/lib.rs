@@ -9,5 +9,7 @@
 pub mod config;
 pub mod controller;
 pub mod log;
+pub mod metrics;
 pub mod partition;
 pub mod protocol;
+pub mod telemetry;
