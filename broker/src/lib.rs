@@ -4,12 +4,21 @@
 //! - [`log`]: one partition's log, in Kafka's format and file names.
 //! - [`partition`]: the partitions of this broker, and those who wait for them.
 //! - [`controller`]: the metadata of the cluster: its image, the records that change it, the log they live in.
+//! - [`coordinator`]: consumer groups.
 //! - [`config`]: every setting, with its type, default and meaning.
+//! - [`handlers`]: one file for each API.
+//! - [`network`]: listeners and connections.
+//! - [`metrics`] and [`telemetry`]: what Prometheus and the log say.
+//! - [`server`]: the wiring, and the order of start and stop.
 
 pub mod config;
 pub mod controller;
+pub mod coordinator;
+pub mod handlers;
 pub mod log;
 pub mod metrics;
+pub mod network;
 pub mod partition;
 pub mod protocol;
+pub mod server;
 pub mod telemetry;

@@ -1,1 +1,106 @@
-fn main() {}
+//! The program `barnabas`: arguments, configuration, run.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use barnabas::config::{self, Config, Notice};
+use barnabas::{server, telemetry};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+/// A broker that every Apache Kafka client can use.
+#[derive(Parser)]
+#[command(name = "barnabas", version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// A properties file with Apache Kafka's settings. Without one, the defaults hold.
+    #[arg(value_name = "server.properties")]
+    file: Option<PathBuf>,
+
+    /// A setting, stronger than the file. May be given again.
+    #[arg(long = "override", value_name = "key=value", value_parser = key_and_value)]
+    overrides: Vec<(String, String)>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print every setting with its unit, default and meaning.
+    Config,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Some(Command::Config) => print(&config::describe()),
+        None => run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("barnabas: {}", with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    telemetry::start()?;
+    let config = Config::load(arguments.file.as_deref(), &arguments.overrides)?;
+    for notice in &config.notices {
+        match notice {
+            Notice::Unknown(_) => warn!("{notice}"),
+            Notice::NoEffect { .. } => info!("{notice}"),
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads())
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate()).context("cannot listen to signals")?;
+        let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen to signals")?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
+            }
+        };
+        server::run(config, stop).await
+    })
+}
+
+/// The error and its causes, but for those that the text says already.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
+        }
+    }
+    text
+}
+
+/// More threads than cores: one that waits for a disk must not keep the others from being served.
+fn worker_threads() -> usize {
+    const LEAST: usize = 4;
+    std::thread::available_parallelism().map_or(LEAST, |cores| (2 * cores.get()).max(LEAST))
+}
+
+/// Prints to stdout, and is content when the reader has read enough (`barnabas config | head`).
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or("key=value is expected")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}

@@ -1,0 +1,291 @@
+//! Metadata: the brokers, topics and leaders.
+//!
+//! Behaviour: clients get the addresses of the listener that they came in by. A topic that is missing is created where
+//! the client and `auto.create.topics.enable` allow it, and is in the answer then (Kafka lets the client ask again).
+//! Duplicates are answered once.
+//! Version notes: up to 0 an empty list means all topics, since 1 null does. Since 4 the client says whether topics may be
+//! created. Since 12 topics may be named by id; one id in a request makes all its names void, as in Kafka. Version 0
+//! knows no replica without a live broker.
+
+use super::{Context, authorized_operations};
+use crate::controller::image::{BrokerRegistration, MetadataImage, NO_LEADER, PartitionRegistration, Topic};
+use crate::controller::{ControllerClient, topic_name};
+use crate::protocol::messages::metadata::*;
+use crate::protocol::{ErrorCode, Str, Uuid};
+use std::collections::BTreeSet;
+
+const NULL_IS_ALL_SINCE: i16 = 1;
+const BY_ID_SINCE: i16 = 12;
+const LISTENER_NOT_FOUND_SINCE: i16 = 6;
+
+/// What the answers depend on beside the metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataSettings {
+    /// Whether a missing topic may be created for a client that asks for it (`auto.create.topics.enable`).
+    pub auto_create_topics: bool,
+}
+
+pub async fn handle<'a>(
+    controller: &ControllerClient,
+    settings: &MetadataSettings,
+    context: &Context<'_>,
+    request: MetadataRequest<'a>,
+) -> MetadataResponse<'a> {
+    let wanted = Wanted::of(context.version, request.topics);
+    if let Wanted::Names(names) = &wanted
+        && request.allow_auto_topic_creation
+        && settings.auto_create_topics
+    {
+        create_missing(controller, names).await;
+    }
+    let image = controller.image();
+    let answer = Answer {
+        image: &image,
+        context,
+        operations: authorized_operations::of_topic(request.include_topic_authorized_operations),
+    };
+    MetadataResponse {
+        brokers: image.live_brokers().filter_map(|broker| answer.broker(broker)).collect(),
+        cluster_id: Some(controller.cluster_id().to_owned().into()),
+        controller_id: controller.node_id(),
+        topics: answer.topics(wanted),
+        cluster_authorized_operations: authorized_operations::of_cluster(request.include_cluster_authorized_operations),
+        ..Default::default()
+    }
+}
+
+/// The topics that a request asks for, each once.
+enum Wanted<'a> {
+    All,
+    Names(Vec<Str<'a>>),
+    Ids(Vec<Uuid>),
+    /// A request that contradicts itself.
+    Invalid(Vec<MetadataRequestTopic<'a>>),
+}
+
+impl<'a> Wanted<'a> {
+    fn of(version: i16, topics: Option<Vec<MetadataRequestTopic<'a>>>) -> Wanted<'a> {
+        let Some(topics) = topics else { return Wanted::All };
+        if topics.is_empty() && version < NULL_IS_ALL_SINCE {
+            return Wanted::All;
+        }
+        let by_id = topics.iter().any(|topic| !topic.topic_id.is_zero());
+        let nameless = topics.iter().any(|topic| topic.name.is_none());
+        if version < BY_ID_SINCE && (by_id || nameless) {
+            return Wanted::Invalid(topics);
+        }
+        if by_id {
+            let ids: BTreeSet<Uuid> = topics.iter().map(|topic| topic.topic_id).filter(|id| !id.is_zero()).collect();
+            return Wanted::Ids(ids.into_iter().collect());
+        }
+        let mut seen = BTreeSet::new();
+        Wanted::Names(
+            topics.into_iter().filter_map(|topic| topic.name).filter(|name| seen.insert(name.clone())).collect(),
+        )
+    }
+}
+
+async fn create_missing(controller: &ControllerClient, names: &[Str<'_>]) {
+    let image = controller.image();
+    let missing = names.iter().filter(|name| image.topics.id_of(name).is_none());
+    let valid = missing.filter(|name| topic_name::validate(name).is_ok()).map(|name| &**name);
+    // A topic that could not be created is answered as missing: the client asks again, or gives up with that.
+    if let Err(refusal) = controller.create_missing_topics(valid).await {
+        tracing::warn!(%refusal, "topics could not be created");
+    }
+}
+
+struct Answer<'a> {
+    image: &'a MetadataImage,
+    context: &'a Context<'a>,
+    operations: i32,
+}
+
+impl Answer<'_> {
+    fn broker(&self, broker: &BrokerRegistration) -> Option<MetadataResponseBroker<'static>> {
+        let endpoint = broker.endpoint(self.context.listener)?;
+        Some(MetadataResponseBroker {
+            node_id: broker.id,
+            host: endpoint.host.clone().into(),
+            port: endpoint.port.into(),
+            rack: broker.rack.clone().map(Into::into),
+        })
+    }
+
+    fn topics<'r>(&self, wanted: Wanted<'r>) -> Vec<MetadataResponseTopic<'r>> {
+        match wanted {
+            Wanted::All => self.image.topics.iter().map(|topic| self.topic(topic)).collect(),
+            Wanted::Names(names) => names.into_iter().map(|name| self.named(name)).collect(),
+            Wanted::Ids(ids) => ids.into_iter().map(|id| self.identified(id)).collect(),
+            Wanted::Invalid(topics) => topics
+                .into_iter()
+                .map(|topic| self.missing(topic.name, topic.topic_id, ErrorCode::InvalidRequest))
+                .collect(),
+        }
+    }
+
+    fn named<'r>(&self, name: Str<'r>) -> MetadataResponseTopic<'r> {
+        match self.image.topics.by_name(&name) {
+            Some(topic) => self.topic(topic),
+            None if topic_name::validate(&name).is_err() => {
+                self.missing(Some(name), Uuid::ZERO, ErrorCode::InvalidTopicException)
+            }
+            None => self.missing(Some(name), Uuid::ZERO, ErrorCode::UnknownTopicOrPartition),
+        }
+    }
+
+    fn identified(&self, id: Uuid) -> MetadataResponseTopic<'static> {
+        match self.image.topics.by_id(id) {
+            Some(topic) => self.topic(topic),
+            None => self.missing(None, id, ErrorCode::UnknownTopicId),
+        }
+    }
+
+    fn missing<'r>(&self, name: Option<Str<'r>>, topic_id: Uuid, code: ErrorCode) -> MetadataResponseTopic<'r> {
+        MetadataResponseTopic {
+            error_code: code.code(),
+            topic_id,
+            is_internal: name.as_deref().is_some_and(topic_name::is_internal),
+            name,
+            topic_authorized_operations: self.operations,
+            ..Default::default()
+        }
+    }
+
+    fn topic(&self, topic: &Topic) -> MetadataResponseTopic<'static> {
+        MetadataResponseTopic {
+            error_code: 0,
+            name: Some(topic.name.to_string().into()),
+            topic_id: topic.id,
+            is_internal: topic_name::is_internal(&topic.name),
+            partitions: (0..)
+                .zip(&topic.partitions)
+                .map(|(index, partition)| self.partition(index, partition))
+                .collect(),
+            topic_authorized_operations: self.operations,
+        }
+    }
+
+    fn partition(&self, partition_index: i32, partition: &PartitionRegistration) -> MetadataResponsePartition {
+        let (mut replica_nodes, mut isr_nodes) = (partition.replicas.to_vec(), partition.isr.to_vec());
+        let mut code = self.leader_error(partition);
+        if self.context.version == 0 {
+            let all = replica_nodes.len() + isr_nodes.len();
+            replica_nodes.retain(|id| self.reachable(*id));
+            isr_nodes.retain(|id| self.reachable(*id));
+            if code == ErrorCode::None && replica_nodes.len() + isr_nodes.len() < all {
+                code = ErrorCode::ReplicaNotAvailable;
+            }
+        }
+        MetadataResponsePartition {
+            error_code: code.code(),
+            partition_index,
+            leader_id: if code == ErrorCode::LeaderNotAvailable { NO_LEADER } else { partition.leader },
+            leader_epoch: partition.leader_epoch,
+            replica_nodes,
+            isr_nodes,
+            offline_replicas: self.image.offline_replicas(partition).collect(),
+        }
+    }
+
+    fn leader_error(&self, partition: &PartitionRegistration) -> ErrorCode {
+        match self.image.live_broker(partition.leader) {
+            Some(leader) if leader.endpoint(self.context.listener).is_some() => ErrorCode::None,
+            Some(_) if self.context.version >= LISTENER_NOT_FOUND_SINCE => ErrorCode::ListenerNotFound,
+            _ => ErrorCode::LeaderNotAvailable,
+        }
+    }
+
+    fn reachable(&self, id: i32) -> bool {
+        self.image.live_broker(id).is_some_and(|broker| broker.endpoint(self.context.listener).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::testing::node::Node;
+    use crate::protocol::messages::metadata::MetadataRequestTopic as Topic;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    fn context(version: i16, listener: &str) -> Context<'_> {
+        Context { version, client_id: "", client_host: IpAddr::V4(Ipv4Addr::LOCALHOST), listener, now: 0 }
+    }
+
+    fn named(name: &'static str) -> Topic<'static> {
+        Topic { name: Some(Str::Borrowed(name)), topic_id: Uuid::ZERO }
+    }
+
+    async fn ask(
+        controller: &ControllerClient,
+        version: i16,
+        topics: Option<Vec<Topic<'static>>>,
+        auto_create: bool,
+    ) -> MetadataResponse<'static> {
+        let settings = MetadataSettings { auto_create_topics: true };
+        let request = MetadataRequest { topics, allow_auto_topic_creation: auto_create, ..Default::default() };
+        handle(controller, &settings, &context(version, "PLAINTEXT"), request).await
+    }
+
+    /// The topics of an answer as "name:code[partitions]".
+    fn shown(response: &MetadataResponse<'_>) -> Vec<String> {
+        let topics = response.topics.iter();
+        topics
+            .map(|topic| {
+                let name = topic.name.as_deref().unwrap_or("-");
+                format!("{name}:{}[{}]", topic.error_code, topic.partitions.len())
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn missing_topics_are_created_where_both_sides_allow_it() {
+        let node = Node::on_new_directory();
+        let running = node.start().unwrap();
+        let topics = || Some(vec![named("new"), named("a b"), named("new"), named("__consumer_offsets")]);
+        let refused = ask(&running.client, 12, topics(), false).await;
+        assert_eq!(shown(&refused), ["new:3[0]", "a b:17[0]", "__consumer_offsets:3[0]"]);
+        let created = ask(&running.client, 12, topics(), true).await;
+        assert_eq!(shown(&created), ["new:0[1]", "a b:17[0]", "__consumer_offsets:0[4]"]);
+        assert_eq!(created.topics.iter().map(|topic| topic.is_internal).collect::<Vec<_>>(), [false, false, true]);
+    }
+
+    #[tokio::test]
+    async fn all_topics_are_asked_for_by_null_and_once_by_nothing() {
+        let node = Node::on_new_directory();
+        let running = node.start().unwrap();
+        running.create("t", 2).await.unwrap();
+        assert_eq!(shown(&ask(&running.client, 0, Some(Vec::new()), false).await), ["t:0[2]"]);
+        assert_eq!(shown(&ask(&running.client, 1, Some(Vec::new()), false).await), [""; 0]);
+        assert_eq!(shown(&ask(&running.client, 12, None, false).await), ["t:0[2]"]);
+    }
+
+    #[tokio::test]
+    async fn one_id_makes_all_names_void() {
+        let node = Node::on_new_directory();
+        let running = node.start().unwrap();
+        let id = running.create("t", 2).await.unwrap().id;
+        let by_id = |topic_id| Topic { name: None, topic_id };
+        let mixed = Some(vec![by_id(id), by_id(Uuid([9; 16])), named("t"), by_id(Uuid::ZERO)]);
+        let mut answered = shown(&ask(&running.client, 12, mixed.clone(), false).await);
+        answered.sort();
+        assert_eq!(answered, ["-:100[0]", "t:0[2]"]);
+        let too_early = ask(&running.client, 11, mixed, false).await;
+        assert!(too_early.topics.iter().all(|topic| topic.error_code == ErrorCode::InvalidRequest.code()));
+    }
+
+    #[tokio::test]
+    async fn a_leader_without_an_address_on_the_listener_is_told_so() {
+        let node = Node::on_new_directory();
+        let running = node.start().unwrap();
+        running.create("t", 1).await.unwrap();
+        let settings = MetadataSettings { auto_create_topics: false };
+        for (version, code, leader) in [(12, ErrorCode::ListenerNotFound, 1), (5, ErrorCode::LeaderNotAvailable, -1)] {
+            let request = MetadataRequest::default();
+            let response = handle(&running.client, &settings, &context(version, "OTHER"), request).await;
+            let partition = &response.topics[0].partitions[0];
+            assert_eq!((partition.error_code, partition.leader_id), (code.code(), leader));
+            assert!(response.brokers.is_empty());
+        }
+    }
+}

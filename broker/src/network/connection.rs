@@ -1,0 +1,176 @@
+//! One connection: frames in, answers out in the order of their questions.
+
+use super::buffers::{BadLength, FrameBuffer};
+use super::send::send;
+use crate::handlers::{Answer, Hangup, Peer, Response, Rooms};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Requests of one connection whose answers wait for their commit. Clients keep 5 to some hundred in flight.
+const PENDING_MAX: usize = 1000;
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub enum End {
+    #[error("the client closed it")]
+    Closed,
+    #[error("the broker shuts down")]
+    Shutdown,
+    #[error("idle for longer than connections.max.idle.ms")]
+    Idle,
+    #[error("{0}")]
+    BadLength(String),
+    #[error("{0}")]
+    Hangup(#[from] Hangup),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl End {
+    /// Whether the client did something that its operator should know of.
+    pub fn is_clients_fault(&self) -> bool {
+        matches!(self, End::BadLength(_) | End::Hangup(_))
+    }
+}
+
+/// Answers that are on their way; they leave in this order.
+type Pending = VecDeque<Pin<Box<dyn Future<Output = Response> + Send>>>;
+
+pub struct Connection {
+    pub socket: TcpStream,
+    pub peer: Peer,
+    pub rooms: Arc<Rooms>,
+    pub buffer: FrameBuffer,
+    /// How long a connection may be silent (`connections.max.idle.ms`).
+    pub idle_max: Duration,
+    pub shutdown: watch::Receiver<bool>,
+}
+
+impl Connection {
+    /// Answers requests until the connection ends, and says why it did.
+    pub async fn run(mut self) -> End {
+        let mut pending = Pending::new();
+        loop {
+            let step = match self.buffer.frame() {
+                Err(bad) => Err(End::BadLength(describe(bad))),
+                Ok(Some(_)) if pending.len() < PENDING_MAX => self.answer_next(&mut pending).await,
+                Ok(_) => self.wait(&mut pending).await,
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    async fn answer_next(&mut self, pending: &mut Pending) -> Result<(), End> {
+        let frame = self.buffer.frame().ok().flatten().expect("a whole frame was seen");
+        let work = self.rooms.answer(&self.peer, frame);
+        let answer = sending(&self.socket, pending, &mut self.shutdown, work).await??;
+        let length = frame.len();
+        self.buffer.consume(length);
+        match answer {
+            Answer::Now(response) if pending.is_empty() => send(&self.socket, &response).await?,
+            Answer::Now(response) => pending.push_back(Box::pin(std::future::ready(response))),
+            Answer::Later(response) => pending.push_back(response),
+            Answer::Silence => {}
+        }
+        Ok(())
+    }
+
+    /// Waits for bytes from the client, or for an answer that can leave.
+    async fn wait(&mut self, pending: &mut Pending) -> Result<(), End> {
+        self.buffer.release();
+        let idle = tokio::time::sleep_until(Instant::now() + self.idle_max);
+        let arrived = tokio::select! {
+            biased;
+            response = front(pending) => {
+                send(&self.socket, &response).await?;
+                false
+            }
+            readable = self.socket.readable(), if pending.len() < PENDING_MAX => readable.map(|()| true)?,
+            () = idle, if pending.is_empty() => return Err(End::Idle),
+            () = stopped(&mut self.shutdown), if pending.is_empty() => return Err(End::Shutdown),
+        };
+        if arrived && read(&mut self.socket, &mut self.buffer).await? == 0 {
+            return Err(End::Closed);
+        }
+        Ok(())
+    }
+}
+
+/// Returns once the broker shuts down.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, and the broker with it.
+    shutdown.wait_for(|stop| *stop).await.ok();
+}
+
+/// Reads what has arrived. A short read tells tokio that the socket is empty, which saves asking it again.
+async fn read(socket: &mut TcpStream, buffer: &mut FrameBuffer) -> io::Result<usize> {
+    socket.read_buf(buffer.space()).await
+}
+
+/// Sends earlier answers as they become ready while `work` goes on. Work for a client that is gone, and work that waits
+/// while the broker stops, is given up.
+async fn sending<T>(
+    socket: &TcpStream,
+    pending: &mut Pending,
+    shutdown: &mut watch::Receiver<bool>,
+    work: impl Future<Output = T>,
+) -> Result<T, End> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            response = front(pending) => send(socket, &response).await?,
+            () = gone(socket) => return Err(End::Closed),
+            () = given_up(shutdown) => return Err(End::Shutdown),
+        }
+    }
+}
+
+/// Returns a moment after the broker has begun to stop: what is quickly done is answered, what waits for others is not.
+async fn given_up(shutdown: &mut watch::Receiver<bool>) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    stopped(shutdown).await;
+    tokio::time::sleep(PATIENCE).await;
+}
+
+/// Returns once the client has closed its end. The kernel tells that only in passing, with the readiness of the socket,
+/// and a pipelining client keeps it readable: so it is looked at now and then.
+async fn gone(socket: &TcpStream) {
+    const LOOK: Duration = Duration::from_secs(1);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let closed = rustix::event::PollFlags::RDHUP | rustix::event::PollFlags::HUP | rustix::event::PollFlags::ERR;
+        let mut asked = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::RDHUP)];
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        if rustix::event::poll(&mut asked, Some(&now)).is_ok() && asked[0].revents().intersects(closed) {
+            return;
+        }
+    }
+}
+
+/// The answer at the front, as soon as it is ready; never, where there is none.
+async fn front(pending: &mut Pending) -> Response {
+    let Some(response) = pending.front_mut() else { return std::future::pending().await };
+    let response = response.await;
+    pending.pop_front();
+    response
+}
+
+fn describe(BadLength(length): BadLength) -> String {
+    const TLS_HANDSHAKE: i32 = 0x1603;
+    if length >> 16 == TLS_HANDSHAKE {
+        return "a TLS hello on a listener that speaks plaintext".to_owned();
+    }
+    format!("a request of {length} bytes, where 0 to socket.request.max.bytes are allowed")
+}

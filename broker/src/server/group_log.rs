@@ -1,0 +1,43 @@
+//! A partition of `__consumer_offsets` as the group coordinator sees it.
+
+use crate::coordinator::{BoxFuture, CoordinatorLog};
+use crate::log::Origin;
+use crate::partition::Partition;
+use crate::protocol::ErrorCode;
+use crate::protocol::batch::RecordBatch;
+use crate::protocol::record::BatchBuilder;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+pub struct GroupLog {
+    pub partition: Arc<Partition>,
+    /// How long an answer waits for its records to be committed (`offsets.commit.timeout.ms`).
+    pub commit_timeout: Duration,
+}
+
+impl CoordinatorLog for GroupLog {
+    fn append(&self, batch: BatchBuilder, now: i64) -> Result<i64, ErrorCode> {
+        let bytes = batch.build();
+        let (batch, _) = RecordBatch::split_first(&bytes).expect("a batch that was just built");
+        let appended = self.partition.append(batch, Origin::Coordinator, now).map_err(|error| error.code())?;
+        Ok(appended.last_offset)
+    }
+
+    fn committed(&self, offset: i64) -> BoxFuture<'_, Result<(), ErrorCode>> {
+        let deadline = Instant::now() + self.commit_timeout;
+        Box::pin(async move { self.partition.committed(offset, deadline).await.map_err(|error| error.code()) })
+    }
+
+    fn read(&self, offset: i64, max_bytes: usize) -> Result<Vec<u8>, ErrorCode> {
+        self.partition.read_bytes(offset, max_bytes).map_err(|error| error.code())
+    }
+
+    fn log_start_offset(&self) -> i64 {
+        self.partition.log(|log| log.log_start_offset()).unwrap_or(0)
+    }
+
+    fn log_end_offset(&self) -> i64 {
+        self.partition.log(|log| log.log_end_offset()).unwrap_or(0)
+    }
+}

@@ -1,0 +1,27 @@
+//! The wiring: what is started in which order, and stopped in which.
+//!
+//! - Listeners are bound before anything is loaded: a taken port ends the start at once, and clients that connect early
+//!   wait in the backlog instead of being refused.
+//! - Nothing is answered before the metadata is applied and every partition is open.
+//! - A stop answers what is under way, closes all logs whole, and only then marks the directories as cleanly shut down.
+
+mod apply;
+mod config_rules;
+mod figures;
+mod group_log;
+mod sockets;
+mod start;
+mod upkeep;
+
+pub use sockets::StartError;
+pub use start::Server;
+
+use crate::config::Config;
+use std::future::Future;
+
+/// Runs a broker until `stop` is ready. Errors: why it cannot start, or what went wrong while it stopped.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let server = Server::start(config).await?;
+    stop.await;
+    server.stop().await
+}
