@@ -1,0 +1,24 @@
+.DEFAULT_GOAL := help
+.PHONY: help run setup test bench fuzz
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+run: ## Build the broker (release) and run it on localhost:9092, with its data under ./data
+	cargo build --release -p barnabas
+	target/release/barnabas --override log.dirs=./data
+
+setup: ## Install what the tests need: Kafka's jars, and clients in Java, Go, Python and JavaScript
+	broker/tests/clients/setup
+
+test: setup ## Check the format, run clippy and all tests of the workspace, those with real clients included
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo nextest run --workspace
+	cargo test --workspace --doc --quiet
+
+bench: setup ## Compare with Apache Kafka on this machine
+	cargo bench -p barnabas --bench kafka
+
+fuzz: ## Fuzz the decoders, a minute each (needs a nightly Rust)
+	broker/fuzz/run

@@ -1,0 +1,5 @@
+#![no_main]
+
+use barnabas::protocol::messages::produce::ProduceRequest;
+
+barnabas_fuzz::message_target!(Produce, ProduceRequest);

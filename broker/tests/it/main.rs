@@ -1,0 +1,12 @@
+//! The tests of the whole: one binary, because linking librdkafka many times costs more than it orders.
+//!
+//! `BARNABAS_TEST_BROKER=kafka` runs those with a broker against Apache Kafka instead, which is what makes them true.
+
+mod clients;
+mod crash;
+mod group_scripts;
+mod hostile_network;
+mod metadata;
+mod protocol;
+mod purity;
+mod support;

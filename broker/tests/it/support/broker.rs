@@ -1,0 +1,207 @@
+//! A broker under test: Barnabas, or Apache Kafka in its place.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::process::{self, succeed};
+use super::readiness::answers_api_versions;
+use super::wait::wait_for;
+use super::{layout, port};
+
+/// Which program serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Barnabas,
+    Kafka,
+}
+
+impl Kind {
+    /// From `BARNABAS_TEST_BROKER`: `kafka`, or unset for Barnabas.
+    pub fn under_test() -> Kind {
+        match std::env::var("BARNABAS_TEST_BROKER").as_deref() {
+            Ok("kafka") => Kind::Kafka,
+            Ok("barnabas") | Err(_) => Kind::Barnabas,
+            Ok(other) => panic!("BARNABAS_TEST_BROKER={other}: kafka or barnabas"),
+        }
+    }
+}
+
+/// A broker process with its own directory and ports. Dropped, it is killed and its directory removed; when the test
+/// panics, the end of its output is printed and the directory kept.
+pub struct Broker {
+    kind: Kind,
+    directory: TempDir,
+    port: u16,
+    child: Child,
+}
+
+impl Broker {
+    /// Starts the broker under test on a fresh directory with `properties` added to the defaults of
+    /// [`default_properties`], and waits until it answers.
+    pub fn start(properties: &[(&str, &str)]) -> Broker {
+        Broker::start_kind(Kind::under_test(), properties)
+    }
+
+    /// [`Broker::start`] of one kind, whatever the environment says.
+    pub fn start_kind(kind: Kind, properties: &[(&str, &str)]) -> Broker {
+        let directory = TempDir::with_prefix("barnabas-it-").expect("a temporary directory");
+        let port = port::free_port();
+        write_properties(directory.path(), port, properties);
+        if kind == Kind::Kafka {
+            format_kafka(directory.path());
+        }
+        let child = spawn(kind, directory.path());
+        let mut broker = Broker { kind, directory, port, child };
+        broker.wait_until_ready();
+        broker
+    }
+
+    /// The address for clients.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `log.dirs`.
+    pub fn log_directory(&self) -> PathBuf {
+        self.directory.path().join("logs")
+    }
+
+    /// What the broker has printed so far, over all its starts.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.directory.path().join("output")).expect("the output file")).into_owned()
+    }
+
+    /// kill -9, and waits until the process is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the broker has not been waited for");
+        self.child.wait().expect("the broker is our child");
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        process::signal(&self.child, Signal::TERM);
+        process::wait_for_exit(&mut self.child, "the broker to end after SIGTERM", Duration::from_secs(60))
+    }
+
+    /// Starts the stopped broker again on the same directory and ports; returns at once.
+    pub fn spawn_again(&mut self) {
+        assert!(self.child.try_wait().expect("the broker is our child").is_some(), "the broker still runs");
+        self.child = spawn(self.kind, self.directory.path());
+    }
+
+    /// Starts the stopped broker again on the same directory and ports, and waits until it answers.
+    pub fn start_again(&mut self) {
+        self.spawn_again();
+        self.wait_until_ready();
+    }
+
+    /// Starts a broker of another kind on the directory and the ports of this stopped one, and waits until it answers.
+    pub fn replace_by(&mut self, kind: Kind) {
+        self.kind = kind;
+        self.start_again();
+    }
+
+    /// Waits until ApiVersions is answered. Panics when the process ends, or after three minutes: a JVM that starts on
+    /// a machine with other work has needed more than one.
+    pub fn wait_until_ready(&mut self) {
+        wait_for("the broker to answer ApiVersions", Duration::from_secs(180), || {
+            if let Some(status) = self.child.try_wait().expect("the broker is our child") {
+                panic!("the broker ended while it should start: {status}");
+            }
+            answers_api_versions(self.port).ok()
+        });
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // Both fail only when the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let output = self.output();
+            let lines: Vec<_> = output.lines().collect();
+            let end = lines[lines.len().saturating_sub(60)..].join("\n");
+            self.directory.disable_cleanup(true);
+            let directory = self.directory.path().display();
+            eprintln!("--- the end of the {:?} broker's output; its directory is {directory}\n{end}", self.kind);
+        }
+    }
+}
+
+/// One node, both roles, quick groups: the file that starts Apache Kafka starts Barnabas.
+fn default_properties(port: u16, directory: &Path) -> BTreeMap<String, String> {
+    let controller = port::free_port();
+    let pairs = [
+        ("process.roles", "broker,controller".to_owned()),
+        ("node.id", "1".to_owned()),
+        ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
+        ("controller.listener.names", "CONTROLLER".to_owned()),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned()),
+        ("listeners", format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}")),
+        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
+        ("log.dirs", directory.join("logs").display().to_string()),
+        ("offsets.topic.replication.factor", "1".to_owned()),
+        ("offsets.topic.num.partitions", "4".to_owned()),
+        ("transaction.state.log.replication.factor", "1".to_owned()),
+        ("transaction.state.log.min.isr", "1".to_owned()),
+        ("group.initial.rebalance.delay.ms", "0".to_owned()),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn write_properties(directory: &Path, port: u16, properties: &[(&str, &str)]) {
+    let mut all = default_properties(port, directory);
+    // Apache Kafka takes no notice of it: either may be started on what the other left.
+    all.insert("metrics.listener".to_owned(), format!("127.0.0.1:{}", port::free_port()));
+    all.extend(properties.iter().map(|(key, value)| (key.to_string(), value.to_string())));
+    let text: String = all.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+    fs::write(directory.join("server.properties"), text).expect("the properties file");
+}
+
+fn spawn(kind: Kind, directory: &Path) -> Child {
+    let output = File::options().create(true).append(true).open(directory.join("output")).expect("the output file");
+    let mut command = match kind {
+        Kind::Barnabas => Command::new(env!("CARGO_BIN_EXE_barnabas")),
+        Kind::Kafka => kafka(),
+    };
+    command
+        .arg(directory.join("server.properties"))
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("a second handle"))
+        .stderr(output)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// `java ... kafka.Kafka`, with a JVM that starts quickly rather than one that runs fast.
+fn kafka() -> Command {
+    let mut command = Command::new("java");
+    let logging = layout::client_sources().join("java/log4j2.properties");
+    command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &layout::class_path()]);
+    command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
+    command.arg("kafka.Kafka");
+    command
+}
+
+/// Apache Kafka wants its directory formatted before the first start.
+fn format_kafka(directory: &Path) {
+    let mut format = Command::new("java");
+    format.args(["-XX:TieredStopAtLevel=1", "-cp", &layout::class_path(), "kafka.tools.StorageTool", "format"]);
+    format.args(["--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config"]).arg(directory.join("server.properties"));
+    succeed(&mut format, "", Duration::from_secs(60));
+}
