@@ -1,0 +1,212 @@
+//! The measures, their goals, and the table that says how the two brokers compare.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::brokers::Kind;
+
+/// One line of the table.
+pub struct Measure {
+    pub name: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    better: Better,
+    /// Barnabas' figure as a share of Kafka's, at most: what this release must reach, and what the project is after.
+    goal: Option<f64>,
+    aim: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Better {
+    Lower,
+    Higher,
+}
+
+use Better::{Higher, Lower};
+
+const CPU: &str = "CPU-s / 1M records";
+
+const fn measure(
+    name: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    better: Better,
+    goal: Option<f64>,
+    aim: Option<f64>,
+) -> Measure {
+    Measure { name, title, unit, better, goal, aim }
+}
+
+#[rustfmt::skip]
+const MEASURES: [Measure; 21] = [
+    measure("cpu-produce-16k", "produce, 16 KiB batches: broker CPU", CPU, Lower, Some(0.45), Some(0.35)),
+    measure("cpu-produce-512k", "produce, 512 KiB batches: broker CPU", CPU, Lower, None, Some(0.5)),
+    measure("cpu-produce-single", "produce, one record a batch: broker CPU", CPU, Lower, None, Some(0.12)),
+    measure("cpu-consume", "consume: broker CPU", CPU, Lower, Some(0.9), Some(0.7)),
+    measure("cpu-paced", "20,000 records/s, in and out: broker CPU", CPU, Lower, None, Some(0.3)),
+    measure("rate-produce-16k", "produce, 16 KiB batches: throughput", "MB/s", Higher, None, None),
+    measure("rate-produce-512k", "produce, 512 KiB batches: throughput", "MB/s", Higher, None, None),
+    measure("rate-produce-single", "produce, one record a batch: throughput", "MB/s", Higher, None, None),
+    measure("rate-consume", "consume: throughput", "MB/s", Higher, None, None),
+    measure("latency-p50", "20,000 records/s: end-to-end latency, p50", "ms", Lower, None, Some(0.5)),
+    measure("latency-p99", "20,000 records/s: end-to-end latency, p99", "ms", Lower, Some(0.5), Some(0.3)),
+    measure("latency-p999", "20,000 records/s: end-to-end latency, p99.9", "ms", Lower, None, None),
+    measure("memory-peak", "memory, peak under load", "MiB", Lower, Some(0.1), Some(0.05)),
+    measure("memory-idle", "memory, idle after start", "MiB", Lower, None, Some(0.05)),
+    measure("start", "exec to first acknowledged record", "s", Lower, Some(0.06), Some(0.04)),
+    measure("partitions-create", "{partitions} partitions created", "s", Lower, Some(0.15), Some(0.05)),
+    measure("partitions-create-all", "{partitions} partitions created, all written to", "s", Lower, None, None),
+    measure("partitions-memory", "memory with {partitions} partitions", "MiB", Lower, None, Some(0.05)),
+    measure("partitions-restart", "{partitions} partitions, kill -9, exec to serving", "s", Lower, Some(0.1), None),
+    measure("partitions-restart-all", "{partitions} partitions, kill -9, exec to all serving", "s", Lower, None, None),
+    measure("recovery", "{gigabytes} GB of data, kill -9, exec to all serving", "s", Lower, None, None),
+];
+
+/// All figures of a run, by measure and broker.
+pub struct Report {
+    figures: BTreeMap<(String, Kind), Vec<f64>>,
+    partitions: i32,
+    recovery_bytes: u64,
+}
+
+impl Report {
+    /// An empty report; the titles of the measures name the sizes.
+    pub fn new(partitions: i32, recovery_bytes: u64) -> Self {
+        Self { figures: BTreeMap::new(), partitions, recovery_bytes }
+    }
+
+    pub fn add(&mut self, kind: Kind, figures: Vec<(String, f64)>) {
+        for (measure, value) in figures {
+            self.figures.entry((measure, kind)).or_default().push(value);
+        }
+    }
+
+    /// For a terminal.
+    pub fn table(&self) -> String {
+        let mut table = format!(
+            "{:<58} {:>18} {:>12} {:>10} {:>7} {:>13}  {:>6}\n",
+            "", "unit", "Apache Kafka", "Barnabas", "ratio", "goal", "aim"
+        );
+        for row in self.rows() {
+            let Row { title, unit, kafka, barnabas, ratio, goal, aim, .. } = row;
+            let _ =
+                writeln!(table, "{title:<58} {unit:>18} {kafka:>12} {barnabas:>10} {ratio:>7} {goal:>13}  {aim:>6}");
+        }
+        table
+    }
+
+    /// For the README.
+    pub fn markdown(&self) -> String {
+        let mut table =
+            String::from("| measure | unit | Apache Kafka | Barnabas | ratio | goal |\n|---|---|--:|--:|--:|--:|\n");
+        for row in self.rows() {
+            let Row { title, unit, kafka, barnabas, ratio, goal, .. } = row;
+            let _ = writeln!(table, "| {title} | {unit} | {kafka} | {barnabas} | {ratio} | {goal} |");
+        }
+        table
+    }
+
+    /// Every figure of every round, and the goals.
+    pub fn json(&self) -> String {
+        let measures: Vec<_> = self.measured().map(|measure| self.json_measure(measure)).collect();
+        format!("[\n{}\n]\n", measures.join(",\n"))
+    }
+
+    fn json_measure(&self, measure: &Measure) -> String {
+        let number = |value: Option<f64>| value.map_or("null".to_owned(), |value| value.to_string());
+        let list = |kind| {
+            let values: Vec<_> = self.of(measure, kind).iter().map(|value| value.to_string()).collect();
+            values.join(", ")
+        };
+        format!(
+            "  {{\"name\": \"{}\", \"title\": \"{}\", \"unit\": \"{}\", \"kafka\": [{}], \"barnabas\": [{}], \
+             \"ratio\": {}, \"goal\": {}, \"aim\": {}}}",
+            measure.name,
+            self.title(measure),
+            measure.unit,
+            list(Kind::Kafka),
+            list(Kind::Barnabas),
+            number(self.ratio(measure)),
+            number(measure.goal),
+            number(measure.aim),
+        )
+    }
+
+    fn measured(&self) -> impl Iterator<Item = &'static Measure> {
+        const ALL: &[Measure] = &MEASURES;
+        ALL.iter()
+            .filter(|measure| [Kind::Kafka, Kind::Barnabas].iter().any(|kind| !self.of(measure, *kind).is_empty()))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row> {
+        self.measured().map(|measure| Row {
+            title: self.title(measure),
+            unit: measure.unit,
+            kafka: or_dash(median(self.of(measure, Kind::Kafka)).map(figure)),
+            barnabas: or_dash(median(self.of(measure, Kind::Barnabas)).map(figure)),
+            ratio: or_dash(self.ratio(measure).map(|ratio| format!("{ratio:.2}"))),
+            goal: or_dash(measure.goal.map(|goal| self.verdict(measure, goal))),
+            aim: or_dash(measure.aim.map(|aim| format!("<= {aim}"))),
+        })
+    }
+
+    fn title(&self, measure: &Measure) -> String {
+        let title = measure.title.replace("{partitions}", &self.partitions.to_string());
+        let title = title.replace("{gigabytes}", &(self.recovery_bytes / 1_000_000_000).to_string());
+        if measure.better == Higher { title + " (higher is better)" } else { title }
+    }
+
+    fn verdict(&self, measure: &Measure, goal: f64) -> String {
+        match self.ratio(measure) {
+            None => format!("<= {goal}"),
+            Some(ratio) if ratio <= goal => format!("<= {goal} met"),
+            Some(_) => format!("<= {goal} missed"),
+        }
+    }
+
+    /// Barnabas' median by Kafka's.
+    fn ratio(&self, measure: &Measure) -> Option<f64> {
+        let (kafka, barnabas) = (median(self.of(measure, Kind::Kafka))?, median(self.of(measure, Kind::Barnabas))?);
+        (kafka > 0.0).then(|| barnabas / kafka)
+    }
+
+    fn of(&self, measure: &Measure, kind: Kind) -> &[f64] {
+        self.figures.get(&(measure.name.to_owned(), kind)).map_or(&[], Vec::as_slice)
+    }
+}
+
+struct Row {
+    title: String,
+    unit: &'static str,
+    kafka: String,
+    barnabas: String,
+    ratio: String,
+    goal: String,
+    aim: String,
+}
+
+fn or_dash(cell: Option<String>) -> String {
+    cell.unwrap_or_else(|| "-".to_owned())
+}
+
+/// Three digits that matter.
+fn figure(value: f64) -> String {
+    let decimals = match value.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{value:.decimals$}")
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(sorted[middle]),
+        _ => Some(f64::midpoint(sorted[middle - 1], sorted[middle])),
+    }
+}
