@@ -5,6 +5,7 @@
 //! - [`partition`]: the partitions of this broker, and those who wait for them.
 //! - [`controller`]: the metadata of the cluster: its image, the records that change it, the log they live in.
 //! - [`coordinator`]: consumer groups.
+//! - [`raft`]: the quorum that keeps the metadata log, as a state machine. Pure.
 //! - [`config`]: every setting, with its type, default and meaning.
 //! - [`handlers`]: one file for each API.
 //! - [`network`]: listeners and connections.
@@ -20,5 +21,6 @@ pub mod metrics;
 pub mod network;
 pub mod partition;
 pub mod protocol;
+pub mod raft;
 pub mod server;
 pub mod telemetry;
