@@ -557,7 +557,7 @@ fn config(compact: bool) -> LogConfig {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(150, |cases| cases.parse().unwrap()), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_log_is_what_its_model_is(

@@ -6,6 +6,7 @@ mod clients;
 mod crash;
 mod group_scripts;
 mod hostile_network;
+mod log_compatibility;
 mod metadata;
 mod protocol;
 mod purity;
