@@ -239,6 +239,7 @@ impl Active {
         now: i64,
     ) -> Result<Option<i64>, ErrorCode> {
         let appends = !effects.records.is_empty();
+        check_size(&effects.records)?;
         if appends {
             self.last_offset = log.append(batch_of(&effects.records, now), now).map_err(coordinator_error)?;
         }
@@ -272,6 +273,15 @@ impl Active {
     pub fn next_deadline(&self) -> i64 {
         self.shard.next_deadline().unwrap_or(i64::MAX).min(self.next_retention_check)
     }
+}
+
+/// Errors: more records than a log takes in one batch, whatever its `max.message.bytes`.
+fn check_size(records: &[GroupRecord]) -> Result<(), ErrorCode> {
+    const FEW: usize = 1000;
+    const APPENDED_BYTES_MAX: usize = 64 << 20;
+    let is_too_large =
+        records.len() > FEW && records.iter().map(GroupRecord::encoded_size).sum::<usize>() > APPENDED_BYTES_MAX;
+    if is_too_large { Err(coordinator_error(ErrorCode::MessageTooLarge)) } else { Ok(()) }
 }
 
 fn borrowed(names: &BTreeSet<String>) -> BTreeSet<&str> {
