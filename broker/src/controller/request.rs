@@ -172,3 +172,140 @@ pub struct RegisterBroker {
     /// The ids of its log directories (`directory.id` in `meta.properties`).
     pub directories: Vec<Uuid>,
 }
+
+/// A broker's sign of life, and what it wants (KIP-631, `BrokerHeartbeatRequest`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerHeartbeat {
+    pub id: i32,
+    /// The epoch that the broker was registered with.
+    pub epoch: i64,
+    /// The offset behind the last metadata record that the broker has applied.
+    pub metadata_end_offset: i64,
+    /// The broker is not ready to lead anything.
+    pub wants_fence: bool,
+    /// The broker asks for its leaderships to be moved away before it ends.
+    pub wants_shutdown: bool,
+    /// Log directories that it can no longer use (KIP-858).
+    pub offline_directories: Vec<Uuid>,
+}
+
+/// How the controller sees a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeartbeatAnswer {
+    /// Whether the broker has applied the record that registered it.
+    pub is_caught_up: bool,
+    pub is_fenced: bool,
+    /// Whether it leads nothing any more and may end.
+    pub should_shut_down: bool,
+}
+
+/// A leader's changes of the in-sync replicas of its partitions (KIP-497).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterPartition {
+    pub broker_id: i32,
+    pub broker_epoch: i64,
+    pub changes: Vec<IsrChange>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsrChange {
+    pub topic_id: Uuid,
+    pub partition: i32,
+    pub leader_epoch: i32,
+    /// The epoch of the partition that the change starts from: any other change in between makes it void.
+    pub partition_epoch: i32,
+    pub isr: Vec<InSyncReplica>,
+    /// Whether the leader was elected uncleanly and has not recovered yet (KIP-704).
+    pub leader_recovering: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InSyncReplica {
+    pub id: i32,
+    /// The broker epoch that the replica fetched with, so that no earlier incarnation is let in (KIP-903); -1 if unknown.
+    pub broker_epoch: i64,
+}
+
+/// A partition as it is after [`AlterPartition`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlteredPartition {
+    pub leader: i32,
+    pub leader_epoch: i32,
+    pub isr: Vec<i32>,
+    pub leader_recovering: bool,
+    pub partition_epoch: i32,
+}
+
+/// Which replicas may be elected (KIP-460).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElectionType {
+    /// The first of the replicas, if it is in sync.
+    Preferred,
+    /// Any live replica where none is in sync: records may be lost.
+    Unclean,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElectLeaders {
+    pub election: ElectionType,
+    /// Topics and partition numbers; `None` for all that need it.
+    pub partitions: Option<Vec<(String, i32)>>,
+}
+
+/// What became of one partition of [`ElectLeaders`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election {
+    pub topic: String,
+    pub partition: i32,
+    pub outcome: Outcome<()>,
+}
+
+/// Moves of replicas (KIP-455).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterReassignments {
+    /// Whether a move may change how many replicas a partition has (KIP-860).
+    pub allow_replication_factor_change: bool,
+    pub partitions: Vec<ReassignedPartition>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReassignedPartition {
+    pub topic: String,
+    pub partition: i32,
+    /// Where the replicas are to be; `None` cancels the move under way.
+    pub replicas: Option<Vec<i32>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateFeatures {
+    pub updates: Vec<FeatureUpdate>,
+    /// Only say what would happen.
+    pub validate_only: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureUpdate {
+    pub name: String,
+    /// 0 takes the feature out of use.
+    pub level: i16,
+    pub upgrade: UpgradeType,
+}
+
+/// What a change of a feature's level may do (KIP-778).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeType {
+    Upgrade,
+    /// Down, where no metadata is lost by that.
+    SafeDowngrade,
+    /// Down, whatever is lost.
+    UnsafeDowngrade,
+}
+
+/// A controller that starts (KIP-919).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegisterController {
+    pub id: i32,
+    pub incarnation: Uuid,
+    pub endpoints: Vec<Endpoint>,
+    pub features: Vec<SupportedFeature>,
+}
