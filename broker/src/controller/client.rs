@@ -171,6 +171,36 @@ impl ControllerClient {
         allocate_producer_ids(broker_id: i32, broker_epoch: i64)
             = Request::AllocateProducerIds { broker_id, broker_epoch }
             => AllocateProducerIds: Outcome<ProducerIdBlock>;
+        /// Registers a broker; gives its epoch. It is fenced until it is heard. Errors: as
+        /// [`ControllerClient::create_topics`].
+        register_broker(request: RegisterBroker) = Request::RegisterBroker(request) => RegisterBroker: Outcome<i64>;
+        /// Tells the controller that a broker lives. Errors: as [`ControllerClient::create_topics`].
+        broker_heartbeat(request: BrokerHeartbeat) = Request::BrokerHeartbeat(request)
+            => BrokerHeartbeat: Outcome<HeartbeatAnswer>;
+        /// Tells the controller that a broker is gone. Errors: as [`ControllerClient::create_topics`].
+        broker_lost(id: i32, epoch: i64) = Request::BrokerLost { id, epoch } => BrokerLost: Outcome<()>;
+        /// Forgets a broker. Errors: as [`ControllerClient::create_topics`].
+        unregister_broker(id: i32) = Request::UnregisterBroker { id } => UnregisterBroker: Outcome<()>;
+        /// Moves the leaders away from a broker, or lets it lead again; gives how many it leads now. Errors: as
+        /// [`ControllerClient::create_topics`].
+        drain_leaders(broker: i32, drained: bool) = Request::DrainLeaders { broker, drained }
+            => DrainLeaders: Outcome<usize>;
+        /// Changes the in-sync replicas of partitions. Errors: as [`ControllerClient::create_topics`].
+        alter_partition(request: AlterPartition) = Request::AlterPartition(request)
+            => AlterPartition: Outcome<Vec<Outcome<AlteredPartition>>>;
+        /// Elects leaders. Errors: as [`ControllerClient::create_topics`].
+        elect_leaders(request: ElectLeaders) = Request::ElectLeaders(request) => ElectLeaders: Vec<Election>;
+        /// Moves replicas. Errors: as [`ControllerClient::create_topics`].
+        alter_reassignments(request: AlterReassignments) = Request::AlterReassignments(request)
+            => AlterReassignments: Vec<Outcome<()>>;
+        /// Changes the levels of features. Errors: as [`ControllerClient::create_topics`].
+        update_features(request: UpdateFeatures) = Request::UpdateFeatures(request) => UpdateFeatures: Outcome<()>;
+        /// Registers a controller. Errors: as [`ControllerClient::create_topics`].
+        register_controller(request: RegisterController) = Request::RegisterController(request)
+            => RegisterController: Outcome<()>;
+        /// Says which directories replicas are in. Errors: as [`ControllerClient::create_topics`].
+        assign_replicas_to_dirs(request: AssignReplicasToDirs) = Request::AssignReplicasToDirs(request)
+            => AssignReplicasToDirs: Outcome<Vec<Outcome<()>>>;
     }
 
     async fn ask(&self, request: Request) -> Result<Response, Refusal> {

@@ -162,7 +162,7 @@ impl Worker {
     }
 
     fn decide(&mut self, now: i64, request: Request, answer: Answer, group: &mut Group) {
-        let (response, records) = self.controller.handle(&mut self.random, request);
+        let (response, records) = self.controller.handle(now, &mut self.random, request);
         let epoch = self.epoch;
         apply(&mut self.controller, epoch, now, &records, &mut group.bytes, &mut group.delta);
         group.answers.push((answer, response));

@@ -248,7 +248,7 @@ proptest! {
         let mut bench = Bench::with_brokers(&[None, None, None]);
         for request in requests {
             let before = bench.image().clone();
-            bench.controller.handle(&mut bench.random, request.clone());
+            bench.controller.handle(0, &mut bench.random, request.clone());
             prop_assert_eq!(bench.image(), &before);
             bench.ask(request);
         }

@@ -10,8 +10,34 @@ pub enum Request {
     DeleteTopics(Vec<TopicSelector>),
     CreatePartitions(CreatePartitions),
     AlterConfigs(AlterConfigs),
-    AllocateProducerIds { broker_id: i32, broker_epoch: i64 },
+    AllocateProducerIds {
+        broker_id: i32,
+        broker_epoch: i64,
+    },
     RegisterBroker(RegisterBroker),
+    BrokerHeartbeat(BrokerHeartbeat),
+    /// A broker is gone, as somebody knows who saw its process end: it is not waited for. Nothing happens unless `epoch` is
+    /// the one that the broker is registered with.
+    BrokerLost {
+        id: i32,
+        epoch: i64,
+    },
+    /// Forgets a broker that does not run any more (KIP-631).
+    UnregisterBroker {
+        id: i32,
+    },
+    /// Moves the leaders away from a broker and lets it get none where another replica can lead, until it is asked with
+    /// `drained: false`. The active controller alone remembers it: whoever wants it asks again after a change of controllers.
+    DrainLeaders {
+        broker: i32,
+        drained: bool,
+    },
+    AlterPartition(AlterPartition),
+    ElectLeaders(ElectLeaders),
+    AlterReassignments(AlterReassignments),
+    UpdateFeatures(UpdateFeatures),
+    RegisterController(RegisterController),
+    AssignReplicasToDirs(AssignReplicasToDirs),
 }
 
 /// The answer to the [`Request`] of the same name.
@@ -22,7 +48,19 @@ pub enum Response {
     CreatePartitions(Vec<Outcome<()>>),
     AlterConfigs(Vec<Outcome<()>>),
     AllocateProducerIds(Outcome<ProducerIdBlock>),
-    RegisterBroker { broker_epoch: i64 },
+    /// The broker's epoch.
+    RegisterBroker(Outcome<i64>),
+    BrokerHeartbeat(Outcome<HeartbeatAnswer>),
+    BrokerLost(Outcome<()>),
+    UnregisterBroker(Outcome<()>),
+    /// How many partitions the broker leads now.
+    DrainLeaders(Outcome<usize>),
+    AlterPartition(Outcome<Vec<Outcome<AlteredPartition>>>),
+    ElectLeaders(Vec<Election>),
+    AlterReassignments(Vec<Outcome<()>>),
+    UpdateFeatures(Outcome<()>),
+    RegisterController(Outcome<()>),
+    AssignReplicasToDirs(Outcome<Vec<Outcome<()>>>),
 }
 
 /// One part of a request that was done, or why it was not. Parts stand in the order of the request.
@@ -171,6 +209,8 @@ pub struct RegisterBroker {
     pub rack: Option<String>,
     /// The ids of its log directories (`directory.id` in `meta.properties`).
     pub directories: Vec<Uuid>,
+    /// The epoch that it had when it was last shut down in order; -1 if it was not (KIP-966).
+    pub previous_epoch: i64,
 }
 
 /// A broker's sign of life, and what it wants (KIP-631, `BrokerHeartbeatRequest`).
@@ -308,4 +348,19 @@ pub struct RegisterController {
     pub incarnation: Uuid,
     pub endpoints: Vec<Endpoint>,
     pub features: Vec<SupportedFeature>,
+}
+
+/// Which of its log directories a broker keeps replicas in (KIP-858).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssignReplicasToDirs {
+    pub broker_id: i32,
+    pub broker_epoch: i64,
+    pub assignments: Vec<DirectoryAssignment>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectoryAssignment {
+    pub directory: Uuid,
+    pub topic_id: Uuid,
+    pub partition: i32,
 }

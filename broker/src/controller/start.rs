@@ -11,7 +11,7 @@ use super::quorum_state::QuorumState;
 use super::records::{METADATA_VERSION_LATEST, MetadataRecord};
 use super::request::{NewTopic, RegisterBroker, Request, Response};
 use super::rules::ConfigRules;
-use super::state::{Controller, TopicDefaults};
+use super::state::{Controller, ControllerSettings, TopicDefaults};
 use super::topics::config_record;
 use crate::log::{LogConfig, LogDirectory};
 use crate::protocol::messages::control_records::VotersRecord;
@@ -99,7 +99,8 @@ pub(super) fn start(config: &DriverConfig, now: i64) -> Result<Started, Metadata
     log.write_quorum_state(&lead(node_id, epoch, &quorum_state)).map_err(io)?;
 
     let (quorum, unfinished) = (loader.quorum.clone(), loader.in_transaction());
-    let mut controller = Controller::new(loader.into_image(), config.defaults, config.rules.clone());
+    let settings = ControllerSettings { node_id, defaults: config.defaults, ..ControllerSettings::default() };
+    let mut controller = Controller::new(loader.into_image(), settings, config.rules.clone(), now);
     let mut bytes = controller.lead(node_id, epoch, now);
     let mut delta = ImageDelta::default();
     if unfinished {
@@ -137,8 +138,8 @@ fn register(
 ) -> i64 {
     let mut random = StdRng::seed_from_u64(config.seed);
     let request = Request::RegisterBroker(config.registration.clone());
-    let (response, records) = controller.handle(&mut random, request);
-    let Response::RegisterBroker { broker_epoch } = response else {
+    let (response, records) = controller.handle(now, &mut random, request);
+    let Response::RegisterBroker(Ok(broker_epoch)) = response else {
         unreachable!("the controller answered {response:?}")
     };
     apply(controller, epoch, now, &records, bytes, delta);

@@ -4,9 +4,9 @@ use super::delta::ImageDelta;
 use super::image::{Applied, METADATA_VERSION, MetadataImage, UNASSIGNED_DIRECTORY};
 use super::records::MetadataRecord;
 use super::replay::ReplayError;
-use super::request::{Request, Response};
+use super::request::{Refusal, Request, Response};
 use super::rules::ConfigRules;
-use crate::protocol::Uuid;
+use crate::protocol::{ErrorCode, Uuid};
 use rand::RngCore;
 use std::sync::Arc;
 
@@ -31,19 +31,83 @@ impl Default for TopicDefaults {
     }
 }
 
+/// What a controller is told by the configuration of its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerSettings {
+    pub node_id: i32,
+    pub defaults: TopicDefaults,
+    /// Time without a heartbeat after which a broker is fenced (`broker.session.timeout.ms`). Default 600.
+    pub session_timeout_ms: i64,
+    /// `min.insync.replicas`. Default 1.
+    pub min_insync_replicas: i32,
+    /// `unclean.leader.election.enable`. Default false.
+    pub unclean_leader_election: bool,
+    /// When leaders go back to where they are preferred; `None` where they stay (`auto.leader.rebalance.enable`).
+    pub leader_balance: Option<LeaderBalance>,
+}
+
+/// How leaders are balanced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderBalance {
+    /// `leader.imbalance.check.interval.seconds`, in milliseconds. Default 300,000.
+    pub interval_ms: i64,
+    /// The share of the partitions that prefer a broker and are led by others above which they go back
+    /// (`leader.imbalance.per.broker.percentage`). Default 10.
+    pub imbalance_percentage: u32,
+}
+
+impl Default for LeaderBalance {
+    fn default() -> Self {
+        LeaderBalance { interval_ms: 300_000, imbalance_percentage: 10 }
+    }
+}
+
+impl Default for ControllerSettings {
+    fn default() -> Self {
+        ControllerSettings {
+            node_id: 1,
+            defaults: TopicDefaults::default(),
+            session_timeout_ms: 600,
+            min_insync_replicas: 1,
+            unclean_leader_election: false,
+            leader_balance: Some(LeaderBalance::default()),
+        }
+    }
+}
+
 /// Decides about changes of the metadata. [`handle`](Controller::handle) changes nothing, [`replay`](Controller::replay)
 /// alone does.
 #[derive(Clone)]
 pub struct Controller {
     pub(super) image: MetadataImage,
-    pub(super) defaults: TopicDefaults,
+    pub(super) settings: ControllerSettings,
     pub(super) rules: Arc<dyn ConfigRules>,
 }
 
 impl Controller {
-    /// A controller that goes on from `image`.
-    pub fn new(image: MetadataImage, defaults: TopicDefaults, rules: Arc<dyn ConfigRules>) -> Controller {
-        Controller { image, defaults, rules }
+    /// A controller that goes on from `image`: every registered broker is taken to have been heard now.
+    pub fn new(
+        image: MetadataImage,
+        settings: ControllerSettings,
+        rules: Arc<dyn ConfigRules>,
+        _now: i64,
+    ) -> Controller {
+        Controller { image, settings, rules }
+    }
+
+    /// Gives a broker whose node is likely to be gone less time to be heard than the others: it led the quorum, and the
+    /// quorum has lost it.
+    pub fn suspect(&mut self, _now: i64, _broker: i32) {}
+
+    /// What time has made due: brokers that were not heard for too long are fenced, leaders go back to where they are
+    /// preferred. To be called again until it gives nothing.
+    pub fn tick(&mut self, _now: i64) -> Records {
+        Records::new()
+    }
+
+    /// When [`tick`](Controller::tick) has something to do next.
+    pub fn next_deadline(&self) -> i64 {
+        i64::MAX
     }
 
     pub fn image(&self) -> &MetadataImage {
@@ -52,7 +116,8 @@ impl Controller {
 
     /// Decides about a request: the answer, once the records are durable. `random` gives new topics their ids and
     /// places their replicas.
-    pub fn handle(&self, random: &mut dyn RngCore, request: Request) -> (Response, Records) {
+    pub fn handle(&mut self, _now: i64, random: &mut dyn RngCore, request: Request) -> (Response, Records) {
+        let unbuilt = || Refusal::from(ErrorCode::UnknownServerError);
         match request {
             Request::CreateTopics(request) => {
                 let (outcomes, records) = self.create_topics(random, request);
@@ -76,8 +141,18 @@ impl Controller {
             }
             Request::RegisterBroker(request) => {
                 let (broker_epoch, records) = self.register_broker(request);
-                (Response::RegisterBroker { broker_epoch }, records)
+                (Response::RegisterBroker(Ok(broker_epoch)), records)
             }
+            Request::BrokerHeartbeat(_) => (Response::BrokerHeartbeat(Err(unbuilt())), Records::new()),
+            Request::BrokerLost { .. } => (Response::BrokerLost(Err(unbuilt())), Records::new()),
+            Request::UnregisterBroker { .. } => (Response::UnregisterBroker(Err(unbuilt())), Records::new()),
+            Request::DrainLeaders { .. } => (Response::DrainLeaders(Err(unbuilt())), Records::new()),
+            Request::AlterPartition(_) => (Response::AlterPartition(Err(unbuilt())), Records::new()),
+            Request::ElectLeaders(_) => (Response::ElectLeaders(Vec::new()), Records::new()),
+            Request::AlterReassignments(_) => (Response::AlterReassignments(Vec::new()), Records::new()),
+            Request::UpdateFeatures(_) => (Response::UpdateFeatures(Err(unbuilt())), Records::new()),
+            Request::RegisterController(_) => (Response::RegisterController(Err(unbuilt())), Records::new()),
+            Request::AssignReplicasToDirs(_) => (Response::AssignReplicasToDirs(Err(unbuilt())), Records::new()),
         }
     }
 

@@ -48,7 +48,7 @@ impl Controller {
 
     fn partitions_wanted(&self, topic: &NewTopic) -> i64 {
         match topic.assignments.len() {
-            0 if topic.partitions == -1 => i64::from(self.defaults.partitions),
+            0 if topic.partitions == -1 => i64::from(self.settings.defaults.partitions),
             0 => i64::from(topic.partitions.max(0)),
             assigned => assigned as i64,
         }
@@ -137,8 +137,8 @@ impl Controller {
             return Err(Refusal::new(ErrorCode::InvalidPartitions, text));
         }
         let or_default = |value: i32, default: i32| if value == -1 { default } else { value };
-        let partitions = or_default(topic.partitions, self.defaults.partitions);
-        let factor = or_default(topic.replication_factor.into(), self.defaults.replication_factor.into());
+        let partitions = or_default(topic.partitions, self.settings.defaults.partitions);
+        let factor = or_default(topic.replication_factor.into(), self.settings.defaults.replication_factor.into());
         place(placer, partitions as usize, factor as usize)
     }
 

@@ -37,7 +37,7 @@ fn a_topic_gets_what_it_asks_for() {
 #[test]
 fn what_is_not_said_comes_from_the_defaults() {
     let mut bench = Bench::one_broker();
-    bench.controller.defaults.partitions = 3;
+    bench.controller.settings.defaults.partitions = 3;
     let created = bench.create(NewTopic::with_defaults("t")).unwrap();
     assert_eq!((created.partitions, created.replication_factor), (3, 1));
 }

@@ -202,6 +202,7 @@ fn registration(config: &Config, listeners: &[BoundListener], log_dirs: &LogDirs
         features: SUPPORTED_FEATURES.into_iter().map(feature).collect(),
         rack: config.node.rack.clone(),
         directories: log_dirs.directories().iter().map(|directory| directory.id()).collect(),
+        previous_epoch: -1,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::controller::image::{Configs, ConfigsImage, Endpoint, MetadataImage, R
 use crate::controller::records::{METADATA_VERSION_LATEST, MetadataRecord};
 use crate::controller::request::*;
 use crate::controller::rules::{ConfigRules, EffectiveConfig};
-use crate::controller::state::{Controller, Records, TopicDefaults};
+use crate::controller::state::{Controller, ControllerSettings, Records};
 use crate::protocol::messages::metadata_records::FeatureLevelRecord;
 use crate::protocol::{ErrorCode, Uuid};
 use rand::SeedableRng;
@@ -52,7 +52,8 @@ pub struct Bench {
 impl Bench {
     /// A cluster whose brokers 1, 2... are on the racks named.
     pub fn with_brokers(racks: &[Option<&str>]) -> Bench {
-        let controller = Controller::new(MetadataImage::default(), TopicDefaults::default(), Arc::new(FewRules));
+        let controller =
+            Controller::new(MetadataImage::default(), ControllerSettings::default(), Arc::new(FewRules), 0);
         let mut bench = Bench { controller, random: StdRng::seed_from_u64(7), log: Vec::new() };
         let name = crate::controller::image::METADATA_VERSION.into();
         bench.apply(vec![FeatureLevelRecord { name, feature_level: METADATA_VERSION_LATEST }.into()]);
@@ -67,7 +68,7 @@ impl Bench {
     }
 
     pub fn ask(&mut self, request: Request) -> Response {
-        let (response, records) = self.controller.handle(&mut self.random, request);
+        let (response, records) = self.controller.handle(0, &mut self.random, request);
         self.apply(records);
         response
     }
@@ -130,6 +131,7 @@ pub fn broker(id: i32, rack: Option<&str>) -> RegisterBroker {
         features: Vec::new(),
         rack: rack.map(str::to_owned),
         directories: vec![Uuid([100 + id as u8; 16])],
+        previous_epoch: -1,
     }
 }
 
