@@ -8,12 +8,18 @@ use crate::controller::MetadataImage;
 use crate::protocol::messages::api_versions::*;
 use crate::protocol::{ApiKey, ErrorCode, Str};
 
-pub fn handle(image: &MetadataImage, version: i16, request: ApiVersionsRequest<'_>) -> ApiVersionsResponse<'static> {
+/// `answered` is which APIs there are on the listener that is asked.
+pub fn handle(
+    image: &MetadataImage,
+    answered: fn(ApiKey) -> bool,
+    version: i16,
+    request: ApiVersionsRequest<'_>,
+) -> ApiVersionsResponse<'static> {
     if version >= 3 && !(is_name(&request.client_software_name) && is_name(&request.client_software_version)) {
         return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
     }
     ApiVersionsResponse {
-        api_keys: ApiKey::ALL.iter().map(|api| advertise(*api)).collect(),
+        api_keys: ApiKey::ALL.iter().copied().filter(|api| answered(*api)).map(advertise).collect(),
         supported_features: crate::controller::SUPPORTED_FEATURES
             .iter()
             .map(|(name, versions)| SupportedFeatureKey {

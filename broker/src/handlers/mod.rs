@@ -114,7 +114,8 @@ impl Rooms {
     /// Errors: why the connection must be closed.
     pub async fn answer(&self, peer: &Peer, frame: &[u8]) -> Result<Answer, Hangup> {
         let prefix = RequestPrefix::read(frame).map_err(Hangup::Header)?;
-        let api = ApiKey::from_code(prefix.api_key).ok_or(Hangup::UnknownApi(prefix.api_key))?;
+        let api = ApiKey::from_code(prefix.api_key).filter(|api| api.on_brokers());
+        let api = api.ok_or(Hangup::UnknownApi(prefix.api_key))?;
         let timer = self.metrics.request(api, frame.len());
         let answer = match self.known(api, prefix)? {
             Some(answer) => answer,
@@ -175,7 +176,10 @@ impl Rooms {
             ApiKey::ListGroups => waits!(list_groups::handle(groups, context, read(request)?)),
             ApiKey::ApiVersions => {
                 let image = controller.image();
-                self.respond(request, &api_versions::handle(&image, context.version, read(request)?))
+                self.respond(
+                    request,
+                    &api_versions::handle(&image, ApiKey::on_brokers, context.version, read(request)?),
+                )
             }
             ApiKey::CreateTopics => waits!(create_topics::handle(controller, context, read(request)?)),
             ApiKey::DeleteTopics => waits!(delete_topics::handle(controller, context, read(request)?)),
@@ -208,6 +212,23 @@ impl Rooms {
             ApiKey::DescribeTopicPartitions => {
                 waits!(describe_topic_partitions::handle(controller, context, read(request)?))
             }
+            ApiKey::ElectLeaders
+            | ApiKey::AlterPartitionReassignments
+            | ApiKey::ListPartitionReassignments
+            | ApiKey::Vote
+            | ApiKey::BeginQuorumEpoch
+            | ApiKey::EndQuorumEpoch
+            | ApiKey::DescribeQuorum
+            | ApiKey::AlterPartition
+            | ApiKey::UpdateFeatures
+            | ApiKey::Envelope
+            | ApiKey::FetchSnapshot
+            | ApiKey::BrokerRegistration
+            | ApiKey::BrokerHeartbeat
+            | ApiKey::UnregisterBroker
+            | ApiKey::AllocateProducerIds
+            | ApiKey::ControllerRegistration
+            | ApiKey::AssignReplicasToDirs => return Err(Hangup::UnknownApi(request.api.code())),
         }))
     }
 

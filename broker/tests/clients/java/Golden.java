@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.compress.Compression;
 import org.apache.kafka.common.header.Header;
@@ -34,7 +35,7 @@ import org.apache.kafka.common.record.TimestampType;
  *
  *     java -cp 'target/kafka/libs/*' broker/tests/clients/java/Golden.java broker/tests/golden
  *
- * schemas.txt: "api name key first-version last-version" for each API, and "schema name version fields" for each message.
+ * schemas.txt: "api name key first-version last-version listeners" for each API, and "schema name version fields" for each message.
  * messages.txt: "name version variant hex", the bytes that Kafka's own classes write.
  * batches.txt: "compression hex", record batches of the Java producer's making.
  */
@@ -44,11 +45,14 @@ public class Golden {
         "Heartbeat", "LeaveGroup", "SyncGroup", "DescribeGroups", "ListGroups", "ApiVersions", "CreateTopics",
         "DeleteTopics", "DeleteRecords", "InitProducerId", "OffsetForLeaderEpoch", "DescribeConfigs", "AlterConfigs",
         "DescribeLogDirs", "CreatePartitions", "DeleteGroups", "IncrementalAlterConfigs", "OffsetDelete",
-        "DescribeCluster", "DescribeProducers", "ListConfigResources", "DescribeTopicPartitions");
-
-    // What nodes of the quorum say to one another, and the description that every broker may be asked for.
-    private static final List<String> QUORUM_APIS =
-        List.of("Vote", "BeginQuorumEpoch", "EndQuorumEpoch", "FetchSnapshot", "DescribeQuorum");
+        "DescribeCluster", "DescribeProducers", "ListConfigResources", "DescribeTopicPartitions",
+        "ElectLeaders", "AlterPartitionReassignments", "ListPartitionReassignments", "UpdateFeatures",
+        "UnregisterBroker", "DescribeQuorum",
+        // What nodes of the quorum say to one another.
+        "Vote", "BeginQuorumEpoch", "EndQuorumEpoch", "FetchSnapshot",
+        // What brokers and controllers say to the active controller.
+        "BrokerRegistration", "BrokerHeartbeat", "ControllerRegistration", "AlterPartition", "AllocateProducerIds",
+        "AssignReplicasToDirs", "Envelope");
 
     private static final Map<String, List<String>> RECORDS = Map.of(
         "org.apache.kafka.common.metadata.", List.of(
@@ -75,16 +79,11 @@ public class Golden {
             ApiKeys api = Arrays.stream(ApiKeys.values())
                 .filter(key -> key.messageType.name.equals(name)).findFirst().orElseThrow();
             short first = api.oldestVersion(), last = api.latestVersion(false);
-            schemas.println("api " + name + " " + api.id + " " + first + " " + last);
+            String listeners = api.messageType.listeners().stream()
+                .map(listener -> listener.name().toLowerCase()).sorted().collect(Collectors.joining(","));
+            schemas.println("api " + name + " " + api.id + " " + first + " " + last + " " + listeners);
             for (String side : List.of("Request", "Response")) {
                 writeMessage(Class.forName("org.apache.kafka.common.message." + name + side + "Data"), name + side, first, last);
-            }
-        }
-        for (String name : QUORUM_APIS) {
-            for (String side : List.of("Request", "Response")) {
-                Class<?> type = Class.forName("org.apache.kafka.common.message." + name + side + "Data");
-                writeMessage(type, name + side, type.getField("LOWEST_SUPPORTED_VERSION").getShort(null),
-                    type.getField("HIGHEST_SUPPORTED_VERSION").getShort(null));
             }
         }
         for (String prefix : new TreeSet<>(RECORDS.keySet())) {

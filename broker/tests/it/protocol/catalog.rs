@@ -73,9 +73,16 @@ macro_rules! catalog {
 }
 
 catalog! {
+    allocate_producer_ids { AllocateProducerIdsRequest, AllocateProducerIdsResponse }
     alter_configs { AlterConfigsRequest, AlterConfigsResponse }
+    alter_partition { AlterPartitionRequest, AlterPartitionResponse }
+    alter_partition_reassignments { AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse }
     api_versions { ApiVersionsRequest, ApiVersionsResponse }
+    assign_replicas_to_dirs { AssignReplicasToDirsRequest, AssignReplicasToDirsResponse }
     begin_quorum_epoch { BeginQuorumEpochRequest, BeginQuorumEpochResponse }
+    broker_heartbeat { BrokerHeartbeatRequest, BrokerHeartbeatResponse }
+    broker_registration { BrokerRegistrationRequest, BrokerRegistrationResponse }
+    controller_registration { ControllerRegistrationRequest, ControllerRegistrationResponse }
     create_partitions { CreatePartitionsRequest, CreatePartitionsResponse }
     create_topics { CreateTopicsRequest, CreateTopicsResponse }
     delete_groups { DeleteGroupsRequest, DeleteGroupsResponse }
@@ -88,7 +95,9 @@ catalog! {
     describe_producers { DescribeProducersRequest, DescribeProducersResponse }
     describe_quorum { DescribeQuorumRequest, DescribeQuorumResponse }
     describe_topic_partitions { DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse }
+    elect_leaders { ElectLeadersRequest, ElectLeadersResponse }
     end_quorum_epoch { EndQuorumEpochRequest, EndQuorumEpochResponse }
+    envelope { EnvelopeRequest, EnvelopeResponse }
     fetch { FetchRequest, FetchResponse }
     fetch_snapshot { FetchSnapshotRequest, FetchSnapshotResponse }
     find_coordinator { FindCoordinatorRequest, FindCoordinatorResponse }
@@ -100,6 +109,7 @@ catalog! {
     list_config_resources { ListConfigResourcesRequest, ListConfigResourcesResponse }
     list_groups { ListGroupsRequest, ListGroupsResponse }
     list_offsets { ListOffsetsRequest, ListOffsetsResponse }
+    list_partition_reassignments { ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse }
     metadata { MetadataRequest, MetadataResponse }
     offset_commit { OffsetCommitRequest, OffsetCommitResponse }
     offset_delete { OffsetDeleteRequest, OffsetDeleteResponse }
@@ -107,6 +117,8 @@ catalog! {
     offset_for_leader_epoch { OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse }
     produce { ProduceRequest, ProduceResponse }
     sync_group { SyncGroupRequest, SyncGroupResponse }
+    unregister_broker { UnregisterBrokerRequest, UnregisterBrokerResponse }
+    update_features { UpdateFeaturesRequest, UpdateFeaturesResponse }
     vote { VoteRequest, VoteResponse }
     consumer_protocol { ConsumerProtocolSubscription, ConsumerProtocolAssignment }
     control_records {

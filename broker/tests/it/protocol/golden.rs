@@ -74,6 +74,15 @@ fn apis_are_answered_in_the_versions_that_kafka_advertises() {
 }
 
 #[test]
+fn apis_are_answered_on_no_listener_where_kafka_does_not() {
+    for api in APIS.iter() {
+        let ours = ApiKey::from_code(api.code).expect("an API of ours");
+        assert!(api.on_brokers || !ours.on_brokers(), "{}", api.name);
+        assert_eq!(ours.on_controllers(), api.on_controllers, "{}", api.name);
+    }
+}
+
+#[test]
 fn messages_are_flexible_from_the_version_that_kafka_says() {
     for schema in SCHEMAS.iter() {
         let api = schema.name.strip_suffix("Request").or(schema.name.strip_suffix("Response"));

@@ -20,6 +20,8 @@ pub struct Api {
     pub code: i16,
     pub first: i16,
     pub last: i16,
+    pub on_brokers: bool,
+    pub on_controllers: bool,
 }
 
 struct Value {
@@ -50,7 +52,10 @@ impl Api {
         let mut words = line.split(' ');
         let name = words.next().expect("a name");
         let mut number = || words.next().expect("a number").parse().expect("a number");
-        Api { name, code: number(), first: number(), last: number() }
+        let (code, first, last) = (number(), number(), number());
+        let listeners = words.next().expect("listeners");
+        let on = |listener| listeners.split(',').any(|other| other == listener);
+        Api { name, code, first, last, on_brokers: on("broker"), on_controllers: on("controller") }
     }
 }
 
