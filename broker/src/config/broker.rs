@@ -16,14 +16,44 @@ settings! {
         NODE_ID: Option<i32> = "node.id", none, AtLeast(0), "", ReadOnly;
         /// The older name of node.id. If both are given they must be the same.
         BROKER_ID: i32 = "broker.id", "-1", Any, "", ReadOnly;
-        /// What this node is. This release runs a single node that is both broker and controller, also when this is not set.
+        /// What this node is: a broker, which serves clients; a controller, which votes in the quorum that keeps the metadata;
+        /// or both. Not set: both.
         PROCESS_ROLES: Option<Vec<String>> = "process.roles", none, ListOf(&["broker", "controller"]), "", ReadOnly;
-        /// The controllers as id@host:port. This release takes a quorum of one: this node.
-        CONTROLLER_QUORUM_VOTERS: Vec<String> = "controller.quorum.voters", "", Any, "", ReadOnly;
-        /// The addresses of controllers, host:port, by which a node finds the quorum. This release takes one: this node.
-        CONTROLLER_QUORUM_BOOTSTRAP_SERVERS: Vec<String> = "controller.quorum.bootstrap.servers", "", Any, "", ReadOnly;
+        /// The id of the cluster that an empty directory is formatted for. Not set: for a single node a random one, else one that
+        /// follows from controller.quorum.voters. A directory that has an id keeps it. Ours alone.
+        CLUSTER_ID: Option<String> = "cluster.id", none, Checked("an id of 22 letters, digits, - and _, as kafka-storage.sh random-uuid gives it", super::quorum::check_cluster_id), "", ReadOnly;
         /// The rack or zone of this broker, told to clients and used for placing replicas.
         BROKER_RACK: Option<String> = "broker.rack", none, Any, "", ReadOnly;
+    }
+
+    "The quorum" {
+        /// The controllers, as id@host:port, several by commas; the same on every node. Not set: this node is a quorum of one.
+        CONTROLLER_QUORUM_VOTERS: Vec<String> = "controller.quorum.voters", "", Any, "", ReadOnly;
+        /// The addresses of controllers, host:port, by which Apache Kafka's nodes find a quorum whose voters may change. Here
+        /// the voters are named; one address, as in the files of a single node, is accepted.
+        CONTROLLER_QUORUM_BOOTSTRAP_SERVERS: Vec<String> = "controller.quorum.bootstrap.servers", "", Any, "", ReadOnly;
+        /// How long an election, or the wait before one, takes at least; at most twice that. Kafka's default is 1000.
+        CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS: i32 = "controller.quorum.election.timeout.ms", "250", Any,
+            "milliseconds", ReadOnly;
+        /// How long a voter hears nothing from the active controller before it asks for an election. Kafka's default is 2000.
+        CONTROLLER_QUORUM_FETCH_TIMEOUT_MS: i32 = "controller.quorum.fetch.timeout.ms", "500", Any, "milliseconds",
+            ReadOnly;
+        /// The longest wait before another try after a lost election. Kafka's default is 1000.
+        CONTROLLER_QUORUM_ELECTION_BACKOFF_MAX_MS: i32 = "controller.quorum.election.backoff.max.ms", "250", AtLeast(0),
+            "milliseconds", ReadOnly;
+        /// How long a node of the quorum waits for the answer of another. Kafka's default is 2000.
+        CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS: i32 = "controller.quorum.request.timeout.ms", "500", Any,
+            "milliseconds", ReadOnly;
+        /// The wait before a request that failed is sent again.
+        CONTROLLER_QUORUM_RETRY_BACKOFF_MS: i32 = "controller.quorum.retry.backoff.ms", "20", Any, "milliseconds",
+            ReadOnly;
+        /// How often a broker tells the active controller that it lives. Kafka's default is 2000.
+        BROKER_HEARTBEAT_INTERVAL_MS: i32 = "broker.heartbeat.interval.ms", "100", Any, "milliseconds", ReadOnly;
+        /// How long the active controller hears nothing from a broker before it gives the broker's partitions other leaders. A
+        /// process that ends is noticed at once, by its connection. Kafka's default is 9000.
+        BROKER_SESSION_TIMEOUT_MS: i32 = "broker.session.timeout.ms", "600", Any, "milliseconds", ReadOnly;
+        /// Whether a broker that is asked to stop has its partitions led by others before it does.
+        CONTROLLED_SHUTDOWN_ENABLE: bool = "controlled.shutdown.enable", "true", Any, "", ReadOnly;
     }
 
     "Listeners and connections" {

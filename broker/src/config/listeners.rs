@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::quorum::{NodeConfig, QuorumConfig};
 use super::settings::Settings;
 use super::{ConfigError, broker};
 
@@ -28,19 +29,26 @@ pub struct Advertised {
 /// The listeners of one node, sorted by what they are for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listeners {
-    /// For clients and other brokers. Never empty.
+    /// For clients and other brokers. Empty for a node that is only a controller.
     pub broker: Vec<Listener>,
     /// Those of `controller.listener.names`.
     pub controller: Vec<Listener>,
-    /// For listeners of `broker`; one that is not among them is used only by those who know it. Never empty.
+    /// For listeners of `broker`; one that is not among them is used only by those who know it.
     pub advertised: Vec<Advertised>,
+    /// Where other nodes reach the controller of this one, as the voters say it; `None` for a quorum of one.
+    pub advertised_controller: Option<Advertised>,
     /// The name of the listener that brokers use among themselves.
     pub inter_broker: String,
 }
 
 impl Listeners {
     /// `machine` is the name of this machine, for listeners without a host. Errors: `InvalidValue`.
-    pub fn from_settings(settings: &Settings, machine: &str) -> Result<Listeners, ConfigError> {
+    pub fn from_settings(
+        settings: &Settings,
+        node: &NodeConfig,
+        quorum: &QuorumConfig,
+        machine: &str,
+    ) -> Result<Listeners, ConfigError> {
         let given = settings.get(broker::LISTENERS);
         let all = parse("listeners", &given)?;
         unique(&given, &all)?;
@@ -49,16 +57,54 @@ impl Listeners {
         all.iter().try_for_each(|listener| protocols.plaintext("listeners", &given, &listener.name))?;
         let (controller, broker): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|listener| controllers.contains(&listener.name));
+        let (broker, controller) = by_role(node, &given, broker, controller)?;
+        let advertised_controller = advertised_controller(node, quorum, &controllers, &controller)?;
         if broker.is_empty() {
-            return Err(ConfigError::invalid(
-                "listeners",
-                &given,
-                "there must be one for clients, not only for controllers",
-            ));
+            let inter_broker = settings.get(broker::INTER_BROKER_LISTENER_NAME).unwrap_or_else(|| "PLAINTEXT".into());
+            let inter_broker = inter_broker.to_ascii_uppercase();
+            return Ok(Listeners { broker, controller, advertised: Vec::new(), advertised_controller, inter_broker });
         }
         let advertised = advertised(settings, &broker, &controllers, machine)?;
         let inter_broker = inter_broker(settings, &broker, &protocols)?;
-        Ok(Listeners { broker, controller, advertised, inter_broker })
+        Ok(Listeners { broker, controller, advertised, advertised_controller, inter_broker })
+    }
+}
+
+/// What a node listens on for clients and for controllers, if that goes with its roles.
+fn by_role(
+    node: &NodeConfig,
+    given: &str,
+    broker: Vec<Listener>,
+    controller: Vec<Listener>,
+) -> Result<(Vec<Listener>, Vec<Listener>), ConfigError> {
+    let fault = |reason: &str| Err(ConfigError::invalid("listeners", given, reason));
+    match (node.is_broker, node.is_controller) {
+        (true, _) if broker.is_empty() => fault("there must be one for clients, not only for controllers"),
+        (true, false) if !controller.is_empty() => {
+            fault("a node that is no controller has none of the listeners that controller.listener.names names")
+        }
+        (false, _) if !broker.is_empty() => {
+            fault("a node that is only a controller has no others than those that controller.listener.names names")
+        }
+        _ => Ok((broker, controller)),
+    }
+}
+
+/// Errors: a quorum of several nodes, and nowhere that the others of it could connect to.
+fn advertised_controller(
+    node: &NodeConfig,
+    quorum: &QuorumConfig,
+    names: &[String],
+    listeners: &[Listener],
+) -> Result<Option<Advertised>, ConfigError> {
+    let Some((host, port)) = quorum.voters.get(&node.id) else { return Ok(None) };
+    match listeners.first() {
+        Some(listener) => Ok(Some(Advertised { name: listener.name.clone(), host: host.clone(), port: *port })),
+        None if quorum.voters.len() == 1 => Ok(None),
+        None => {
+            let reason = "controllers talk to one another: it must name a listener that is in listeners";
+            Err(ConfigError::invalid("controller.listener.names", &names.join(","), reason))
+        }
     }
 }
 
@@ -257,7 +303,9 @@ mod tests {
     fn listeners(settings: &[(&str, &str)]) -> Result<Listeners, String> {
         let given = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let settings = Settings::from_given(&given).map_err(|error| error.to_string())?;
-        Listeners::from_settings(&settings, "machine").map_err(|error| error.to_string())
+        let node = NodeConfig::from_settings(&settings).map_err(|error| error.to_string())?;
+        let quorum = QuorumConfig::from_settings(&settings, &node).map_err(|error| error.to_string())?;
+        Listeners::from_settings(&settings, &node, &quorum, "machine").map_err(|error| error.to_string())
     }
 
     fn addresses(listeners: &Listeners) -> Vec<String> {

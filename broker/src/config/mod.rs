@@ -14,6 +14,7 @@ mod inert;
 pub mod listeners;
 mod print;
 mod properties;
+mod quorum;
 mod rooms;
 pub mod setting;
 mod settings;
@@ -26,9 +27,10 @@ use std::path::{Path, PathBuf};
 
 pub use listeners::{Advertised, Listener, Listeners};
 pub use print::describe;
+pub use quorum::{NodeConfig, QuorumConfig};
 pub use rooms::{
     ConnectionLimits, FetchConfig, GroupConfig, LogDirsConfig, MetadataLogConfig, MetricsConfig, NetworkConfig,
-    NodeConfig, OffsetsConfig, TopicsConfig,
+    OffsetsConfig, TopicsConfig,
 };
 pub use settings::{Settings, Source, Values, validate_dynamic};
 
@@ -90,6 +92,7 @@ impl fmt::Display for Notice {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub node: NodeConfig,
+    pub quorum: QuorumConfig,
     pub network: NetworkConfig,
     pub topics: TopicsConfig,
     pub fetch: FetchConfig,
@@ -118,14 +121,16 @@ impl Config {
         let mut settings = Settings::from_given(given)?;
         check_together(&settings)?;
         let node = NodeConfig::from_settings(&settings)?;
-        let offsets = OffsetsConfig::from_settings(&settings);
+        let quorum = QuorumConfig::from_settings(&settings, &node)?;
+        let offsets = OffsetsConfig::from_settings(&settings, &quorum);
         // What this node makes of settings that say less: DescribeConfigs shows what is in effect.
         settings.settle(broker::NODE_ID, node.id);
         settings.settle(broker::BROKER_ID, node.id);
         settings.settle(broker::OFFSETS_TOPIC_REPLICATION_FACTOR, offsets.topic_replication_factor);
         Ok(Config {
+            network: NetworkConfig::from_settings(&settings, &node, &quorum, machine)?,
             node,
-            network: NetworkConfig::from_settings(&settings, machine)?,
+            quorum,
             topics: TopicsConfig::from_settings(&settings)?,
             fetch: FetchConfig::from_settings(&settings),
             log_dirs: LogDirsConfig::from_settings(&settings)?,

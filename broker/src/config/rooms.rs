@@ -4,66 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::listeners::{self, Listeners};
+use super::quorum::{NodeConfig, QuorumConfig};
 use super::settings::Settings;
 use super::{ConfigError, broker};
-
-/// Which node of which cluster this is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeConfig {
-    /// `node.id`, or `broker.id`, or 1.
-    pub id: i32,
-    /// `broker.rack`.
-    pub rack: Option<String>,
-}
-
-impl NodeConfig {
-    /// Errors: `InvalidValue`, also for a cluster of several nodes, which this release cannot run.
-    pub fn from_settings(settings: &Settings) -> Result<NodeConfig, ConfigError> {
-        let id = node_id(settings)?;
-        check_roles(settings)?;
-        check_quorum(settings, id)?;
-        Ok(NodeConfig { id, rack: settings.get(broker::BROKER_RACK).filter(|rack| !rack.is_empty()) })
-    }
-}
-
-fn node_id(settings: &Settings) -> Result<i32, ConfigError> {
-    let older = Some(settings.get(broker::BROKER_ID)).filter(|id| *id >= 0);
-    match (settings.get(broker::NODE_ID), older) {
-        (Some(id), Some(older)) if id != older => {
-            Err(ConfigError::invalid("broker.id", &older.to_string(), format!("it must be the same as node.id, {id}")))
-        }
-        (id, older) => Ok(id.or(older).unwrap_or(1)),
-    }
-}
-
-fn check_roles(settings: &Settings) -> Result<(), ConfigError> {
-    let Some(roles) = settings.get(broker::PROCESS_ROLES) else { return Ok(()) };
-    let has = |name: &str| roles.iter().any(|role| role == name);
-    if has("broker") && has("controller") {
-        return Ok(());
-    }
-    let reason = "this release runs a node that is both: broker,controller";
-    Err(ConfigError::invalid("process.roles", &roles.join(","), reason))
-}
-
-fn check_quorum(settings: &Settings, id: i32) -> Result<(), ConfigError> {
-    let alone = "this release takes a quorum of one, this node; clusters are not built yet";
-    let bootstrap = settings.get(broker::CONTROLLER_QUORUM_BOOTSTRAP_SERVERS);
-    if bootstrap.len() > 1 {
-        return Err(ConfigError::invalid("controller.quorum.bootstrap.servers", &bootstrap.join(","), alone));
-    }
-    let voters = settings.get(broker::CONTROLLER_QUORUM_VOTERS);
-    let fault = |reason: String| Err(ConfigError::invalid("controller.quorum.voters", &voters.join(","), reason));
-    match voters.as_slice() {
-        [] => Ok(()),
-        [voter] => match voter.split_once('@').and_then(|(id, _)| id.parse::<i32>().ok()) {
-            Some(voter) if voter == id => Ok(()),
-            Some(_) => fault(format!("the node id {id} must be among the voters")),
-            None => fault("id@host:port is expected".to_owned()),
-        },
-        _ => fault(alone.to_owned()),
-    }
-}
 
 /// Listeners and connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +27,15 @@ pub struct NetworkConfig {
 
 impl NetworkConfig {
     /// Errors: `InvalidValue`.
-    pub fn from_settings(settings: &Settings, machine: &str) -> Result<NetworkConfig, ConfigError> {
+    pub fn from_settings(
+        settings: &Settings,
+        node: &NodeConfig,
+        quorum: &QuorumConfig,
+        machine: &str,
+    ) -> Result<NetworkConfig, ConfigError> {
         let buffer = |bytes: i32| u32::try_from(bytes).ok().filter(|bytes| *bytes > 0);
         Ok(NetworkConfig {
-            listeners: Listeners::from_settings(settings, machine)?,
+            listeners: Listeners::from_settings(settings, node, quorum, machine)?,
             request_bytes_max: unsigned(settings.get(broker::SOCKET_REQUEST_MAX_BYTES)),
             send_buffer_bytes: buffer(settings.get(broker::SOCKET_SEND_BUFFER_BYTES)),
             receive_buffer_bytes: buffer(settings.get(broker::SOCKET_RECEIVE_BUFFER_BYTES)),
@@ -307,15 +255,16 @@ pub struct OffsetsConfig {
     pub load_buffer_bytes: u32,
     /// `offsets.topic.num.partitions`.
     pub topic_partitions: i32,
-    /// `offsets.topic.replication.factor`. Not set: 1, as this release runs single nodes.
+    /// `offsets.topic.replication.factor`. Not set: 3, as in Kafka; 1 for a node that is a quorum of one.
     pub topic_replication_factor: i16,
     /// `offsets.topic.segment.bytes`.
     pub topic_segment_bytes: u32,
 }
 
 impl OffsetsConfig {
-    pub fn from_settings(settings: &Settings) -> OffsetsConfig {
+    pub fn from_settings(settings: &Settings, quorum: &QuorumConfig) -> OffsetsConfig {
         let factor = broker::OFFSETS_TOPIC_REPLICATION_FACTOR;
+        let is_given = settings.is_given(factor.setting) || quorum.voters.len() > 1;
         OffsetsConfig {
             metadata_bytes_max: unsigned(settings.get(broker::OFFSET_METADATA_MAX_BYTES)),
             commit_timeout_ms: settings.get(broker::OFFSETS_COMMIT_TIMEOUT_MS),
@@ -323,7 +272,7 @@ impl OffsetsConfig {
             retention_check_interval_ms: settings.get(broker::OFFSETS_RETENTION_CHECK_INTERVAL_MS),
             load_buffer_bytes: unsigned(settings.get(broker::OFFSETS_LOAD_BUFFER_SIZE)),
             topic_partitions: settings.get(broker::OFFSETS_TOPIC_NUM_PARTITIONS),
-            topic_replication_factor: if settings.is_given(factor.setting) { settings.get(factor) } else { 1 },
+            topic_replication_factor: if is_given { settings.get(factor) } else { 1 },
             topic_segment_bytes: unsigned(settings.get(broker::OFFSETS_TOPIC_SEGMENT_BYTES)),
         }
     }

@@ -50,10 +50,21 @@ fn default_in_kafkas_words(setting: &Setting) -> String {
     }
 }
 
+/// Failures of nodes are found sooner than Apache Kafka finds them.
+const SHORTER_THAN_KAFKAS: [&str; 6] = [
+    "broker.heartbeat.interval.ms",
+    "broker.session.timeout.ms",
+    "controller.quorum.election.backoff.max.ms",
+    "controller.quorum.election.timeout.ms",
+    "controller.quorum.fetch.timeout.ms",
+    "controller.quorum.request.timeout.ms",
+];
+
 fn assert_alike(ours: &Setting, kafka: &KafkaSetting) {
     let name = kafka.name;
     assert_eq!(ours.kind.name(), kafka.kind, "{name}");
-    assert_eq!(default_in_kafkas_words(ours), kafka.default.replace("<none>", "null"), "{name}");
+    let as_in_kafka = default_in_kafkas_words(ours) == kafka.default.replace("<none>", "null");
+    assert_eq!(as_in_kafka, !SHORTER_THAN_KAFKAS.contains(&name), "{name}: {:?}, not {}", ours.default, kafka.default);
     assert_eq!(ours.internal, kafka.internal, "{name}");
     // Kafka checks these two when it starts (`KafkaConfig.validateValues`), not in their definitions.
     if matches!(name, "log.roll.ms" | "log.roll.jitter.ms") {
@@ -78,7 +89,7 @@ fn every_broker_setting_of_kafka_is_ours_alike_or_has_a_reason_to_have_no_effect
 fn no_name_is_invented_except_our_own() {
     let known = |name: &str| kafka().any(|kafka| kafka.of_broker && kafka.name == name);
     let ours: Vec<&str> = broker::all().map(|setting| setting.name).filter(|name| !known(name)).collect();
-    assert_eq!(ours, ["metrics.listener"]);
+    assert_eq!(ours, ["cluster.id", "metrics.listener"]);
     let families = ["listener.name.", "rlmm.config.", "rsm.config."];
     for pattern in inert::patterns().filter(|pattern| !families.contains(pattern)) {
         let stands_for = |name: &str| name == pattern || pattern.ends_with('.') && name.starts_with(pattern);
@@ -245,7 +256,9 @@ fn what_kafka_accepts_for_a_topic_is_accepted() {
 #[test]
 fn without_any_setting_there_is_one_node_with_kafkas_defaults() {
     let config = config(&[]).unwrap();
-    assert_eq!(config.node, NodeConfig { id: 1, rack: None });
+    let NodeConfig { id, rack, is_broker, is_controller, cluster_id, .. } = config.node;
+    assert_eq!((id, rack, is_broker, is_controller, cluster_id), (1, None, true, true, None));
+    assert!(config.quorum.voters.is_empty());
     assert_eq!(config.log_dirs.dirs, [Path::new("/tmp/kafka-logs")]);
     assert_eq!(config.log_dirs.metadata_dir, Path::new("/tmp/kafka-logs"));
     assert_eq!(config.offsets.topic_replication_factor, 1);
@@ -294,6 +307,38 @@ fn the_file_that_comes_with_kafka_starts_this() {
     assert_eq!(config.notices.len(), 6);
 }
 
+fn node_of_three(id: &str, roles: &str, listeners: &str) -> Result<Config, String> {
+    config(&[
+        ("node.id", id),
+        ("process.roles", roles),
+        ("controller.quorum.voters", "1@one:9093,2@two:9093,3@three:9093"),
+        ("listeners", listeners),
+        ("controller.listener.names", "CONTROLLER"),
+    ])
+}
+
+#[test]
+fn nodes_of_a_cluster_have_roles_and_listeners_that_go_with_them() {
+    let both = node_of_three("2", "broker,controller", "PLAINTEXT://:9092,CONTROLLER://:9093").unwrap();
+    assert_eq!(both.quorum.voters[&2], ("two".to_owned(), 9093));
+    assert_eq!(both.network.listeners.advertised_controller.unwrap().host, "two");
+    assert_eq!(both.offsets.topic_replication_factor, 3, "as in Kafka");
+    let controller = node_of_three("3", "controller", "CONTROLLER://:9093").unwrap();
+    assert!(!controller.node.is_broker && controller.network.listeners.broker.is_empty());
+    let broker = node_of_three("4", "broker", "PLAINTEXT://:9092").unwrap();
+    assert!(!broker.node.is_controller && broker.network.listeners.controller.is_empty());
+
+    let refused = |id, roles, listeners, part: &str| {
+        let error = node_of_three(id, roles, listeners).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    };
+    refused("4", "broker,controller", "PLAINTEXT://:9092,CONTROLLER://:9093", "must be among the voters");
+    refused("3", "broker", "PLAINTEXT://:9092", "is among the voters");
+    refused("3", "controller", "PLAINTEXT://:9092,CONTROLLER://:9093", "only a controller");
+    refused("4", "broker", "PLAINTEXT://:9092,CONTROLLER://:9093", "is no controller");
+    refused("1", "broker,controller", "CONTROLLER://:9093", "one for clients");
+}
+
 #[test]
 fn a_name_that_nobody_knows_is_a_notice() {
     let notices: Vec<String> = config(&[("num.partition", "3"), ("num.io.threads", "8")])
@@ -323,14 +368,17 @@ fn a_wrong_value_is_refused_with_its_name_and_what_is_allowed() {
         ["num.partitions", "value x", "(accepted: whole number, at least 1, partitions)"],
     );
     refused(&[("log.retention.ms", "0")], ["log.retention.ms", "value 0", "-1"]);
-    refused(&[("process.roles", "broker")], ["process.roles", "value broker", "broker,controller"]);
+    refused(&[("process.roles", "broker")], ["controller.quorum.voters", "no controller", "where the controllers are"]);
     refused(&[("process.roles", "cook")], ["process.roles", "value cook", "one of: broker, controller"]);
     refused(&[("node.id", "2"), ("broker.id", "3")], ["broker.id", "value 3", "node.id, 2"]);
     refused(
         &[("controller.quorum.voters", "1@a:1,2@b:1")],
-        ["controller.quorum.voters", "1@a:1,2@b:1", "quorum of one"],
+        ["controller.listener.names", "talk to one another", "listener that is in listeners"],
     );
-    refused(&[("controller.quorum.voters", "7@a:1")], ["controller.quorum.voters", "7@a:1", "node id 1"]);
+    refused(&[("controller.quorum.voters", "1@a:1,2@b")], ["controller.quorum.voters", "'2@b'", "id@host:port"]);
+    refused(&[("controller.quorum.voters", "1@a:1,1@b:1")], ["controller.quorum.voters", "id 1", "twice"]);
+    refused(&[("controller.quorum.voters", "7@a:1")], ["controller.quorum.voters", "7@a:1", "node.id 1"]);
+    refused(&[("cluster.id", "mine")], ["cluster.id", "value mine", "22 letters"]);
     refused(&[("log.dirs", "")], ["log.dirs", "value ", "at least one directory"]);
     refused(&[("log.dirs", "/a,/b,/a")], ["log.dirs", "/a,/b,/a", "/a is there twice"]);
     refused(&[("default.replication.factor", "0")], ["default.replication.factor", "value 0", "between 1 and"]);

@@ -46,13 +46,6 @@ impl Place {
         }
         builder.build()
     }
-
-    /// The first batch of a leader's epoch: who leads, elected by whom (KIP-595).
-    pub fn leader_change(self, leader_id: i32) -> Vec<u8> {
-        let voters = || vec![LeaderChangeMessageVoter { voter_id: leader_id, ..Default::default() }];
-        let message = LeaderChangeMessage { version: 0, leader_id, voters: voters(), granting_voters: voters() };
-        self.control(&[(control::LEADER_CHANGE, encode(&message))])
-    }
 }
 
 /// A control record's value, in version 0, which is the only one for all that we write.

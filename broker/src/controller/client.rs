@@ -1,42 +1,49 @@
 //! How the rest of the broker talks to the controller.
 
+use super::channel::Channel;
 use super::delta::ImageDelta;
+use super::driver::{Answered, Clock, Publication, QuorumAnswer, Work};
 use super::image::{Configs, MetadataImage};
 use super::producer_ids::ProducerIds;
 use super::request::*;
 use super::rules::{ConfigRules, EffectiveConfig};
-use super::snapshot_files::SnapshotId;
 use super::topic_name;
 use crate::protocol::ErrorCode;
-use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use crate::raft::wire::Border;
+use crate::raft::{self, LeaderAndEpoch, QuorumDescription, ReplicaId};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
 
 /// Called with the image before a change, the image after it, and what differs; in the order of the changes, before
-/// whoever asked for the change is answered.
+/// whoever asked this node for the change is answered.
 pub type Subscriber = Box<dyn Fn(&MetadataImage, &MetadataImage, &ImageDelta) + Send + Sync>;
 
-/// What the driver's thread is given to do.
-pub(super) enum Work {
-    Handle(Request, oneshot::Sender<Result<Response, Refusal>>),
-    Subscribe(Subscriber, oneshot::Sender<()>),
-    SnapshotWritten(std::io::Result<SnapshotId>),
-    Stop,
-}
+/// How long a request waits for an active controller, and for its answer (as Kafka's `request.timeout.ms`).
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries while the quorum has no leader, or has one that is not the active controller yet.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// A handle on the controller. Cheap to clone.
+/// A handle on the controller, wherever the active one is. Cheap to clone.
 #[derive(Clone)]
 pub struct ControllerClient {
-    work: mpsc::UnboundedSender<Work>,
+    work: mpsc::Sender<Work>,
+    publications: mpsc::Sender<Publication>,
     image: watch::Receiver<Arc<MetadataImage>>,
+    leader: watch::Receiver<LeaderAndEpoch>,
+    channel: Arc<Channel>,
     node: Arc<Node>,
 }
 
 /// What the client knows of the node it runs on.
 pub(super) struct Node {
     pub id: i32,
-    /// The epoch that the broker was registered with.
-    pub broker_epoch: i64,
-    pub cluster_id: String,
+    pub border: Arc<Border>,
+    pub clock: Clock,
+    /// The epoch that the broker was registered with; -1 where it was not.
+    pub broker_epoch: AtomicI64,
     /// How the broker's own topics are made when they are first needed.
     pub internal_topics: Vec<NewTopic>,
     /// Whether topics may be deleted (`delete.topic.enable`).
@@ -61,11 +68,14 @@ macro_rules! requests {
 
 impl ControllerClient {
     pub(super) fn new(
-        work: mpsc::UnboundedSender<Work>,
+        work: mpsc::Sender<Work>,
+        publications: mpsc::Sender<Publication>,
         image: watch::Receiver<Arc<MetadataImage>>,
+        leader: watch::Receiver<LeaderAndEpoch>,
         node: Node,
     ) -> ControllerClient {
-        ControllerClient { work, image, node: Arc::new(node) }
+        let channel = Arc::new(Channel::new(node.border.clone(), format!("broker-{}", node.id)));
+        ControllerClient { work, publications, image, leader, channel, node: Arc::new(node) }
     }
 
     /// This node's id.
@@ -74,7 +84,7 @@ impl ControllerClient {
     }
 
     pub fn cluster_id(&self) -> &str {
-        &self.node.cluster_id
+        &self.node.border.cluster_id
     }
 
     /// Whether topics may be deleted (`delete.topic.enable`).
@@ -87,7 +97,7 @@ impl ControllerClient {
         self.node.rules.effective_topic_configs(&self.image().configs, own)
     }
 
-    /// The metadata as far as it is durable.
+    /// The metadata as far as it is committed and this node has applied it.
     pub fn image(&self) -> Arc<MetadataImage> {
         self.image.borrow().clone()
     }
@@ -100,9 +110,97 @@ impl ControllerClient {
     /// Has `subscriber` called now with all there is (before it: an empty image), and then with each change.
     pub async fn subscribe(&self, subscriber: Subscriber) {
         let (done, subscribed) = oneshot::channel();
-        if self.work.send(Work::Subscribe(subscriber, done)).is_ok() {
+        if self.publications.send(Publication::Subscribe(subscriber, done)).is_ok() {
             subscribed.await.ok();
         }
+    }
+
+    /// Returns once the quorum has a leader.
+    pub async fn leader_known(&self) {
+        let mut leader = self.leader.clone();
+        // An error means that the node stops.
+        leader.wait_for(|known| known.leader.is_some()).await.ok();
+    }
+
+    /// Returns once this node has applied an image that `suits`.
+    pub async fn applied(&self, suits: impl Fn(&MetadataImage) -> bool) -> Arc<MetadataImage> {
+        let mut image = self.image.clone();
+        match image.wait_for(|image| suits(image)).await {
+            Ok(image) => image.clone(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) async fn on_the_drivers_thread(&self, work: Box<dyn FnOnce() + Send>) {
+        self.run_for_a_test(work, Work::Run).await;
+    }
+
+    #[cfg(test)]
+    pub(super) async fn on_the_syncing_thread(&self, work: Box<dyn FnOnce() + Send>) {
+        self.run_for_a_test(work, Work::RunWhereItSyncs).await;
+    }
+
+    #[cfg(test)]
+    async fn run_for_a_test(&self, work: Box<dyn FnOnce() + Send>, place: impl Fn(Box<dyn FnOnce() + Send>) -> Work) {
+        let (done, ran) = oneshot::channel();
+        let work = move || {
+            work();
+            done.send(()).ok();
+        };
+        self.work.send(place(Box::new(work))).ok();
+        ran.await.ok();
+    }
+
+    /// The clock that the controller goes by.
+    pub fn clock(&self) -> Clock {
+        self.node.clock
+    }
+
+    /// The epoch that this broker was registered with; -1 before.
+    pub fn broker_epoch(&self) -> i64 {
+        self.node.broker_epoch.load(Ordering::Acquire)
+    }
+
+    /// Takes note of the epoch that this broker was registered with.
+    pub fn set_broker_epoch(&self, epoch: i64) {
+        self.node.broker_epoch.store(epoch, Ordering::Release);
+    }
+
+    /// The node that leads the quorum, as far as this one knows.
+    pub fn leader(&self) -> LeaderAndEpoch {
+        *self.leader.borrow()
+    }
+
+    /// Whether this node leads the quorum.
+    pub fn leads(&self) -> bool {
+        self.leader().leader == Some(ReplicaId(self.node.id))
+    }
+
+    /// What this node adds to the quorum's messages.
+    pub fn border(&self) -> &Border {
+        &self.node.border
+    }
+
+    /// Has a request of another node of the quorum answered by this one. `None` while the node stops.
+    pub async fn quorum(&self, request: raft::Request) -> Option<QuorumAnswer> {
+        let (answer, answered) = oneshot::channel();
+        self.work.send(Work::Quorum(request, answer)).ok()?;
+        answered.await.ok()
+    }
+
+    /// The quorum as this node leads it; `None` if it does not.
+    pub async fn describe_quorum(&self) -> Option<QuorumDescription> {
+        let (answer, answered) = oneshot::channel();
+        self.work.send(Work::Describe(answer)).ok()?;
+        answered.await.ok().flatten()
+    }
+
+    /// The connection that a broker sends heartbeats on has closed: its process may have died. Waits for nothing; nothing
+    /// happens where this node is not the active controller.
+    pub fn connection_lost(&self, id: i32, epoch: i64) {
+        let (answer, _) = oneshot::channel();
+        self.work.send(Work::Ask(Request::BrokerLost { id, epoch }, answer)).ok();
     }
 
     /// Creates one of the broker's own topics as it is configured. That it is there already is no error.
@@ -149,7 +247,7 @@ impl ControllerClient {
 
     /// Gets a block of producer ids for this broker.
     pub(super) async fn next_producer_id_block(&self) -> Result<ProducerIdBlock, Refusal> {
-        self.allocate_producer_ids(self.node.id, self.node.broker_epoch).await?
+        self.allocate_producer_ids(self.node.id, self.broker_epoch()).await?
     }
 
     requests! {
@@ -203,13 +301,86 @@ impl ControllerClient {
             => AssignReplicasToDirs: Outcome<Vec<Outcome<()>>>;
     }
 
-    async fn ask(&self, request: Request) -> Result<Response, Refusal> {
+    /// Has this node's controller decide, if it is the active one, and waits for the commit. For requests of other nodes.
+    /// Errors: `NotController`.
+    pub async fn decide(&self, request: Request) -> Result<Response, Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.work.send(Work::Handle(request, answer)).map_err(|_| stopped())?;
-        answered.await.unwrap_or_else(|_| Err(stopped()))
+        self.work.send(Work::Ask(request, answer)).map_err(|_| stopped())?;
+        Ok(answered.await.unwrap_or_else(|_| Err(stopped()))?.response)
+    }
+
+    /// Asks the active controller, here or there, and waits until this node has applied what came of it.
+    async fn ask(&self, request: Request) -> Result<Response, Refusal> {
+        tokio::time::timeout(PATIENCE, self.ask_patiently(&request)).await.unwrap_or_else(|_| Err(no_controller()))
+    }
+
+    async fn ask_patiently(&self, request: &Request) -> Result<Response, Refusal> {
+        loop {
+            let leader = self.leader().leader;
+            let is_local = leader == Some(ReplicaId(self.node.id));
+            let asked = match leader {
+                Some(_) if is_local => self.ask_here(request.clone()).await,
+                Some(leader) => self.ask_while_it_leads(leader, request).await,
+                None => Err(no_controller()),
+            };
+            match asked {
+                Err(refusal) if refusal.code == ErrorCode::NotController => {
+                    if !is_local && !Channel::carries(request) {
+                        return Err(refusal);
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// An answer of a leader that is replaced meanwhile is not waited for: it may be frozen.
+    async fn ask_while_it_leads(&self, leader: ReplicaId, request: &Request) -> Result<Response, Refusal> {
+        let mut known = self.leader.clone();
+        tokio::select! {
+            asked = self.channel.ask(leader, request) => asked,
+            _ = known.wait_for(|known| known.leader.is_some_and(|other| other != leader)) => Err(no_controller()),
+        }
+    }
+
+    async fn ask_here(&self, request: Request) -> Result<Response, Refusal> {
+        let heartbeat = matches!(request, Request::BrokerHeartbeat(_));
+        let (answer, answered) = oneshot::channel();
+        self.work.send(Work::Ask(request, answer)).map_err(|_| stopped())?;
+        let Answered { response, end_offset } = answered.await.unwrap_or_else(|_| Err(stopped()))?;
+        if !heartbeat {
+            let mut image = self.image.clone();
+            image.wait_for(|image| image.applied.end_offset >= end_offset).await.map_err(|_| stopped())?;
+        }
+        Ok(response)
+    }
+
+    /// Sends a client's request, as it came, to the active controller in an envelope (KIP-590), and gives the answer as
+    /// it is to go back. `None` if there is no controller to be reached: then this node says so itself.
+    pub async fn forward(&self, frame: &[u8], client: IpAddr) -> Option<Vec<u8>> {
+        let forward = async {
+            loop {
+                match self.leader().leader {
+                    Some(leader) if leader.0 == self.node.id => return None,
+                    Some(leader) => match self.channel.forward(leader, frame, client).await {
+                        Ok(answer) => return Some(answer),
+                        Err(error) => tracing::debug!(%error, "the controller did not take a forwarded request"),
+                    },
+                    None => {}
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, forward).await.ok().flatten()
     }
 }
 
 fn stopped() -> Refusal {
     Refusal::new(ErrorCode::NotController, "The controller is shutting down.")
+}
+
+fn no_controller() -> Refusal {
+    let text = "No controller is active: the quorum is electing one, or too few of controller.quorum.voters are up.";
+    Refusal::new(ErrorCode::NotController, text)
 }

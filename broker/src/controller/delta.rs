@@ -2,6 +2,7 @@
 
 use super::image::{MetadataImage, ResourceType, Topic};
 use crate::protocol::Uuid;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -56,6 +57,52 @@ impl ImageDelta {
         delta
     }
 
+    /// What differs between two images of which neither grew out of the other in small steps: a snapshot was received.
+    pub fn between(old: &MetadataImage, new: &MetadataImage) -> ImageDelta {
+        let mut delta = ImageDelta { features: old.features != new.features, ..ImageDelta::default() };
+        for topic in new.topics.iter() {
+            match old.topics.by_id(topic.id) {
+                None => delta.note(topic, TopicChange::Created, partition_numbers(topic).collect()),
+                Some(before) if Arc::ptr_eq(before, topic) => {}
+                Some(before) => {
+                    let changed = |number: &i32| before.partition(*number) != topic.partition(*number);
+                    let changed: BTreeSet<i32> = partition_numbers(topic).filter(changed).collect();
+                    if !changed.is_empty() {
+                        delta.note(topic, TopicChange::Altered, changed);
+                    }
+                }
+            }
+        }
+        for topic in old.topics.iter().filter(|topic| new.topics.by_id(topic.id).is_none()) {
+            delta.note(topic, TopicChange::Deleted, partition_numbers(topic).collect());
+        }
+        for resource in ResourceType::ALL {
+            let names = [old, new].into_iter().flat_map(|image| image.configs.resources(resource));
+            let differs = |name: &&str| old.configs.of(resource, name) != new.configs.of(resource, name);
+            delta.configs.extend(names.map(|(name, _)| name).filter(differs).map(|name| (resource, name.into())));
+        }
+        let brokers = old.brokers.keys().chain(new.brokers.keys());
+        delta.brokers.extend(brokers.filter(|id| old.brokers.get(id) != new.brokers.get(id)));
+        delta
+    }
+
+    fn note(&mut self, topic: &Topic, change: TopicChange, partitions: BTreeSet<i32>) {
+        self.topics.insert(topic.id, TopicDelta { name: topic.name.clone(), change, partitions });
+    }
+
+    /// Adds what changed next.
+    pub fn merge(&mut self, next: ImageDelta) {
+        for (id, topic) in next.topics {
+            match self.topics.entry(id) {
+                Entry::Vacant(entry) => drop(entry.insert(topic)),
+                Entry::Occupied(mut entry) => entry.get_mut().merge(topic),
+            }
+        }
+        self.configs.extend(next.configs);
+        self.brokers.extend(next.brokers);
+        self.features |= next.features;
+    }
+
     pub(super) fn topic_created(&mut self, id: Uuid, name: Arc<str>) {
         let created = TopicDelta { name, change: TopicChange::Created, partitions: BTreeSet::new() };
         self.topics.insert(id, created);
@@ -71,6 +118,17 @@ impl ImageDelta {
         let change = if created { TopicChange::Fleeting } else { TopicChange::Deleted };
         let partitions = partition_numbers(topic).collect();
         self.topics.insert(topic.id, TopicDelta { name: topic.name.clone(), change, partitions });
+    }
+}
+
+impl TopicDelta {
+    fn merge(&mut self, next: TopicDelta) {
+        self.change = match (self.change, next.change) {
+            (TopicChange::Created, TopicChange::Deleted) => TopicChange::Fleeting,
+            (TopicChange::Created, _) => TopicChange::Created,
+            (_, change) => change,
+        };
+        self.partitions.extend(next.partitions);
     }
 }
 

@@ -5,7 +5,7 @@ use super::driver::MetadataLogConfig;
 use super::image::MetadataImage;
 use super::metadata_log::MetadataError;
 use super::request::*;
-use super::testing::node::{Node, Running};
+use super::testing::node::Node;
 use crate::log::faults::{self, Operation};
 use crate::protocol::ErrorCode;
 use std::fs;
@@ -24,7 +24,7 @@ fn content(image: &MetadataImage) -> Vec<String> {
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_restart() {
     let node = Node::on_new_directory();
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     running.create("kept", 3).await.unwrap();
     running.create("gone", 3).await.unwrap();
     running.set("kept", "retention.ms", "5").await.unwrap();
@@ -33,21 +33,21 @@ async fn what_was_answered_is_there_after_a_restart() {
     let before = running.client.image();
     running.stop();
     for starts in 1..=3 {
-        let running = node.start().unwrap();
+        let running = node.start().await.unwrap();
         let after = running.client.image();
         assert_eq!(content(&after), content(&before));
         assert_eq!(after.topics.partition("kept", 0).unwrap().leader_epoch, starts, "each start leads anew");
         assert!(after.brokers[&1].epoch > before.brokers[&1].epoch);
         running.crash();
     }
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     assert_eq!(running.client.next_producer_id().await, Ok(1000), "the rest of a block is lost with its broker");
 }
 
 #[tokio::test]
 async fn subscribers_see_each_change_before_it_is_answered() {
     let node = Node::on_new_directory();
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     running.create("first", 1).await.unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = seen.clone();
@@ -68,7 +68,7 @@ async fn subscribers_see_each_change_before_it_is_answered() {
 #[tokio::test]
 async fn requests_that_wait_together_each_get_their_own_answer() {
     let node = Node::on_new_directory();
-    let running = Arc::new(node.start().unwrap());
+    let running = Arc::new(node.start().await.unwrap());
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..200 {
         let running = running.clone();
@@ -92,7 +92,7 @@ async fn requests_that_wait_together_each_get_their_own_answer() {
 #[tokio::test]
 async fn internal_topics_are_made_as_they_are_configured() {
     let node = Node::on_new_directory();
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     running.client.create_internal_topic("__consumer_offsets").await.unwrap();
     running.client.create_internal_topic("__consumer_offsets").await.unwrap();
     let names = ["__consumer_offsets", "plain", "__transaction_state", "a/b"];
@@ -105,7 +105,7 @@ async fn internal_topics_are_made_as_they_are_configured() {
 #[tokio::test]
 async fn producer_ids_never_repeat() {
     let node = Node::on_new_directory();
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     let mut ids = Vec::new();
     for _ in 0..2500 {
         ids.push(running.client.next_producer_id().await.unwrap());
@@ -117,7 +117,7 @@ async fn producer_ids_never_repeat() {
 async fn snapshots_keep_the_log_short_and_lose_nothing() {
     let mut node = Node::on_new_directory();
     node.log = MetadataLogConfig { segment_bytes: 4096, snapshot_after_bytes: 8192, ..MetadataLogConfig::default() };
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     for number in 0..300 {
         running.create(&format!("t{number}"), 2).await.unwrap();
     }
@@ -129,19 +129,19 @@ async fn snapshots_keep_the_log_short_and_lose_nothing() {
         node.files("0.log").iter().all(|path| !path.ends_with("00000000000000000000.log")),
         "the oldest segment is gone"
     );
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     assert_eq!(content(&running.client.image()), content(&before));
     running.stop();
     fs::remove_file(snapshots.last().unwrap()).unwrap();
     node.files(".checkpoint").iter().for_each(|path| fs::remove_file(path).unwrap());
-    let error = node.start().err().unwrap();
+    let error = node.start().await.err().unwrap();
     assert!(matches!(error, MetadataError::MissingSnapshot { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_write_that_did_not_finish_is_cut() {
     let node = Node::on_new_directory();
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     running.create("t", 3).await.unwrap();
     let before = running.client.image();
     running.crash();
@@ -149,7 +149,7 @@ async fn a_write_that_did_not_finish_is_cut() {
     let whole = fs::read(&segment).unwrap();
     for tail in [&whole[..30], &whole[..70], &[0; 3000], &[0xff; 100]] {
         fs::write(&segment, [&whole, tail].concat()).unwrap();
-        let running = node.start().unwrap();
+        let running = node.start().await.unwrap();
         assert_eq!(content(&running.client.image()), content(&before));
         running.create("again", 1).await.unwrap();
         running.crash();
@@ -162,7 +162,7 @@ async fn a_write_that_did_not_finish_is_cut() {
 #[tokio::test]
 async fn damage_is_named_and_nothing_is_guessed() {
     let node = Node::on_new_directory();
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     running.create("t", 300).await.unwrap();
     running.create("u", 1).await.unwrap();
     running.stop();
@@ -172,11 +172,11 @@ async fn damage_is_named_and_nothing_is_guessed() {
     let mut damaged = whole.clone();
     damaged[middle] ^= 1;
     fs::write(&segment, &damaged).unwrap();
-    let error = node.start().err().unwrap().to_string();
+    let error = node.start().await.err().unwrap().to_string();
     assert!(error.contains("00000000000000000000.log: at byte ") && error.contains("at offset "), "{error}");
     assert_eq!(fs::read(&segment).unwrap(), damaged, "nothing is changed");
     fs::write(&segment, &whole[..whole.len() - 10]).unwrap();
-    let error = node.start().err().unwrap().to_string();
+    let error = node.start().await.err().unwrap().to_string();
     assert!(error.contains("ends too early"), "below the recovery point nothing may be missing: {error}");
 }
 
@@ -184,7 +184,7 @@ async fn damage_is_named_and_nothing_is_guessed() {
 async fn a_damaged_snapshot_is_named() {
     let mut node = Node::on_new_directory();
     node.log.snapshot_after_bytes = 1;
-    let running = node.start().unwrap();
+    let running = node.start().await.unwrap();
     for number in 0..20 {
         running.create(&format!("t{number}"), 1).await.unwrap();
     }
@@ -196,64 +196,47 @@ async fn a_damaged_snapshot_is_named() {
     flipped[whole.len() / 2] ^= 1;
     for damaged in [without_footer, &whole[..100], &flipped] {
         fs::write(&snapshot, damaged).unwrap();
-        let error = node.start().err().unwrap().to_string();
+        let error = node.start().await.err().unwrap().to_string();
         assert!(error.contains(".checkpoint: at byte "), "{error}");
     }
     fs::write(&snapshot, &whole).unwrap();
-    node.start().unwrap();
+    node.start().await.unwrap();
 }
 
 #[tokio::test]
 async fn another_nodes_quorum_is_not_taken_over() {
     let node = Node::on_new_directory();
-    node.start().unwrap().stop();
-    let error = node.start_as(2).err().unwrap();
-    assert!(matches!(error, MetadataError::Voters { node_id: 2, .. }), "{error}");
+    node.start().await.unwrap().stop();
+    let error = node.start_as(2).await.err().unwrap();
+    assert!(matches!(error, MetadataError::Voters { .. }), "{error}");
     let state = node.metadata_directory().join("quorum-state");
     fs::write(&state, "{").unwrap();
-    let error = node.start().err().unwrap().to_string();
+    let error = node.start().await.err().unwrap().to_string();
     assert!(error.contains("quorum-state"), "{error}");
-}
-
-/// Has the disk fail under the driver's thread as `fault` says, behind the creation of each topic named "arm...".
-async fn arm(running: &Running, fault: impl Fn() + Send + Sync + 'static) {
-    let armed = move |_: &MetadataImage, _: &MetadataImage, delta: &ImageDelta| {
-        if delta.topics.values().any(|topic| topic.name.starts_with("arm")) {
-            fault();
-        }
-    };
-    running.client.subscribe(Box::new(armed)).await;
-    running.create("arm", 1).await.unwrap();
 }
 
 #[tokio::test]
 async fn what_cannot_be_written_is_refused_and_leaves_no_trace() {
-    for operation in [Operation::Write, Operation::Sync] {
-        let node = Node::on_new_directory();
-        let running = node.start().unwrap();
-        arm(&running, move || faults::fail_once(operation, 0, std::io::ErrorKind::StorageFull)).await;
-        let before = running.client.image();
-        assert_eq!(running.create("t", 2).await.unwrap_err().code, ErrorCode::KafkaStorageError, "{operation:?}");
-        assert_eq!(running.client.image(), before);
-        let created = running.create("t", 5).await.unwrap();
-        running.crash();
-        let topics = node.start().unwrap().client.image().topics.clone();
-        let found: Vec<_> = topics.iter().map(|topic| (&*topic.name, topic.partitions.len())).collect();
-        assert_eq!(found, [("arm", 1), ("t", 5)]);
-        assert_eq!(topics.id_of("t"), Some(created.id));
-    }
+    let node = Node::on_new_directory();
+    let running = node.start().await.unwrap();
+    let before = running.client.image();
+    running.on_the_drivers_thread(|| faults::fail_once(Operation::Write, 0, std::io::ErrorKind::StorageFull)).await;
+    assert_eq!(running.create("t", 2).await.unwrap_err().code, ErrorCode::KafkaStorageError);
+    assert_eq!(running.client.image(), before);
+    let created = running.create("t", 5).await.unwrap();
+    running.crash();
+    let topics = node.start().await.unwrap().client.image().topics.clone();
+    let found: Vec<_> = topics.iter().map(|topic| (&*topic.name, topic.partitions.len())).collect();
+    assert_eq!(found, [("t", 5)]);
+    assert_eq!(topics.id_of("t"), Some(created.id));
 }
 
 #[tokio::test]
-async fn what_was_refused_is_cut_when_the_disk_works_again() {
+async fn a_sync_that_fails_is_done_again_before_anybody_is_answered() {
     let node = Node::on_new_directory();
-    let running = node.start().unwrap();
-    // The sync fails, and then cutting the log, and whatever else is tried for the next request too.
-    arm(&running, || faults::fail_from(None, 1, std::io::ErrorKind::Other, 0)).await;
-    for _ in 0..3 {
-        assert_eq!(running.create("t", 2).await.unwrap_err().code, ErrorCode::KafkaStorageError);
-    }
-    running.crash_with_broken_disk();
-    let topics = node.start().unwrap().client.image().topics.clone();
-    assert!(topics.id_of("arm").is_some());
+    let running = node.start().await.unwrap();
+    running.on_the_syncing_thread(|| faults::fail_once(Operation::Sync, 0, std::io::ErrorKind::Other)).await;
+    let created = running.create("t", 2).await.unwrap();
+    running.crash();
+    assert_eq!(node.start().await.unwrap().client.image().topics.id_of("t"), Some(created.id));
 }

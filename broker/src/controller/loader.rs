@@ -56,8 +56,10 @@ pub struct QuorumControl {
 #[derive(Clone, Debug, Default)]
 pub struct Loader {
     image: MetadataImage,
-    /// The image before the transaction that is open, if one is.
-    before_transaction: Option<MetadataImage>,
+    /// What has changed since [`Loader::take_delta`].
+    delta: ImageDelta,
+    /// The image and the changes before the transaction that is open, if one is.
+    before_transaction: Option<(MetadataImage, ImageDelta)>,
     pub quorum: QuorumControl,
     /// Whether a snapshot's footer was read: without it a snapshot is not whole.
     pub footer_seen: bool,
@@ -82,9 +84,24 @@ impl Loader {
     /// The image that may be shown: without an unfinished transaction.
     pub fn into_image(self) -> MetadataImage {
         match self.before_transaction {
-            Some(before) => MetadataImage { applied: self.image.applied, ..before },
+            Some((before, _)) => MetadataImage { applied: self.image.applied, ..before },
             None => self.image,
         }
+    }
+
+    /// The image; not to be shown inside a transaction.
+    pub fn image(&self) -> &MetadataImage {
+        &self.image
+    }
+
+    /// What has changed since the last call.
+    pub fn take_delta(&mut self) -> ImageDelta {
+        std::mem::take(&mut self.delta)
+    }
+
+    /// Goes on behind records that were applied elsewhere, and shown already.
+    pub fn advance_to(&mut self, image: MetadataImage) {
+        self.image = image;
     }
 
     /// Takes the next batch; one that lies wholly before the image is passed over.
@@ -100,13 +117,12 @@ impl Loader {
         let at = |offset| move |source| LoadError::Batch { offset, source };
         batch.check_crc().map_err(at(expected))?;
         let records = Records::of(batch).map_err(at(expected))?;
-        let mut delta = ImageDelta::default();
         for (record, offset) in records.iter().zip(expected..) {
             let record = record.map_err(at(offset))?;
             if batch.is_control() {
                 self.take_control(&record, offset)?;
             } else {
-                self.take_record(record.value, offset, &mut delta)?;
+                self.take_record(record.value, offset)?;
             }
         }
         self.image.applied =
@@ -114,24 +130,27 @@ impl Loader {
         Ok(())
     }
 
-    fn take_record(&mut self, value: Option<&[u8]>, offset: i64, delta: &mut ImageDelta) -> Result<()> {
+    fn take_record(&mut self, value: Option<&[u8]>, offset: i64) -> Result<()> {
         let decoded = value.ok_or(RecordError::NoValue).and_then(MetadataRecord::decode);
         let record = decoded.map_err(|source| LoadError::Record { offset, source })?;
         match &record {
             MetadataRecord::BeginTransaction(_) if self.in_transaction() => {
                 return Err(LoadError::NestedTransaction { offset });
             }
-            MetadataRecord::BeginTransaction(_) => self.before_transaction = Some(self.image.clone()),
+            MetadataRecord::BeginTransaction(_) => {
+                self.before_transaction = Some((self.image.clone(), self.delta.clone()));
+            }
             MetadataRecord::EndTransaction(_) => {
                 self.before_transaction.take().ok_or(LoadError::NoTransaction { offset })?;
             }
             MetadataRecord::AbortTransaction(_) => {
-                let before = self.before_transaction.take().ok_or(LoadError::NoTransaction { offset })?;
+                let (before, delta) = self.before_transaction.take().ok_or(LoadError::NoTransaction { offset })?;
                 self.image = MetadataImage { applied: self.image.applied, ..before };
+                self.delta = delta;
             }
             _ => {}
         }
-        let replayed = self.image.replay(&record, delta);
+        let replayed = self.image.replay(&record, &mut self.delta);
         replayed.map_err(|source| LoadError::Replay { offset, record: record.name(), source })
     }
 

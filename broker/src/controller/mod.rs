@@ -11,6 +11,7 @@
 mod batch_file;
 mod batches;
 mod brokers;
+mod channel;
 pub mod client;
 mod config_changes;
 pub mod delta;
@@ -20,17 +21,16 @@ mod loader;
 pub mod metadata_log;
 pub mod placement;
 mod producer_ids;
-mod quorum_state;
 pub mod records;
 mod replay;
 pub mod request;
 pub mod rules;
 mod snapshot;
 mod snapshot_files;
-mod start;
 pub mod state;
 pub mod topic_name;
 mod topics;
+pub mod wire;
 
 pub use client::ControllerClient;
 pub use image::MetadataImage;

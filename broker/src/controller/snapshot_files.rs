@@ -6,8 +6,10 @@ use super::image::{Applied, MetadataImage};
 use super::loader::{LoadError, Loader, QuorumControl, snapshot_timestamp};
 use super::metadata_log::MetadataError;
 use crate::protocol::batch::BatchError;
+use crate::raft::{LeaderEpoch, SnapshotId};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 const EXTENSION: &str = ".checkpoint";
@@ -16,51 +18,49 @@ const PART: &str = ".checkpoint.part";
 /// A snapshot that Apache Kafka was about to remove.
 const DELETED: &str = ".checkpoint.deleted";
 
-/// The offset behind the last record that a snapshot covers, and that record's epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SnapshotId {
-    pub end_offset: i64,
-    pub epoch: i32,
+/// The file of a snapshot.
+pub fn path(directory: &Path, id: SnapshotId) -> PathBuf {
+    directory.join(format!("{:020}-{:010}{EXTENSION}", id.offset, id.epoch.0))
 }
 
-impl SnapshotId {
-    pub fn path(self, directory: &Path) -> PathBuf {
-        directory.join(format!("{:020}-{:010}{EXTENSION}", self.end_offset, self.epoch))
+fn parse(name: &str) -> Option<SnapshotId> {
+    let (end_offset, epoch) = name.strip_suffix(EXTENSION)?.split_once('-')?;
+    let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(end_offset, 20) || !digits(epoch, 10) {
+        return None;
     }
-
-    fn parse(name: &str) -> Option<SnapshotId> {
-        let (end_offset, epoch) = name.strip_suffix(EXTENSION)?.split_once('-')?;
-        let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(end_offset, 20) || !digits(epoch, 10) {
-            return None;
-        }
-        Some(SnapshotId { end_offset: end_offset.parse().ok()?, epoch: epoch.parse().ok()? })
-    }
+    Some(SnapshotId::new(end_offset.parse().ok()?, LeaderEpoch(epoch.parse().ok()?)))
 }
 
-/// The snapshots of a directory, oldest first; what remains of unfinished ones is removed.
-pub fn list(directory: &Path) -> io::Result<Vec<SnapshotId>> {
-    let mut snapshots = Vec::new();
+/// Removes what remains of snapshots that were not written, or not removed, whole.
+pub fn remove_unfinished(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if name.ends_with(PART) || name.ends_with(DELETED) {
+        if name.to_str().is_some_and(|name| name.ends_with(PART) || name.ends_with(DELETED)) {
             fs::remove_file(entry.path())?;
         }
-        snapshots.extend(SnapshotId::parse(name));
     }
-    snapshots.sort_unstable();
+    Ok(())
+}
+
+/// The snapshots of a directory, oldest first.
+pub fn list(directory: &Path) -> io::Result<Vec<SnapshotId>> {
+    let mut snapshots = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        snapshots.extend(name.to_str().and_then(parse));
+    }
+    snapshots.sort_unstable_by_key(|id| (id.offset, id.epoch));
     Ok(snapshots)
 }
 
 /// Reads a snapshot whole.
 /// Errors: `Corrupt` if anything in it cannot be read, or its end is missing.
 pub fn read(directory: &Path, id: SnapshotId) -> Result<Loader, MetadataError> {
-    let path = id.path(directory);
-    let (loader, timestamp) = read_file(&path)?;
+    let (loader, timestamp) = read_file(&path(directory, id))?;
     let quorum = loader.quorum.clone();
-    let applied = Applied { end_offset: id.end_offset, epoch: id.epoch, timestamp };
+    let applied = Applied { end_offset: id.offset, epoch: id.epoch.0, timestamp };
     Ok(Loader::from_snapshot(MetadataImage { applied, ..loader.into_image() }, quorum))
 }
 
@@ -89,23 +89,47 @@ pub fn read_file(path: &Path) -> Result<(Loader, i64), MetadataError> {
 
 /// Writes a snapshot of `image`, whole and synced before it has its name.
 pub fn write(directory: &Path, image: &MetadataImage, quorum: &QuorumControl, now: i64) -> io::Result<SnapshotId> {
-    let id = SnapshotId { end_offset: image.applied.end_offset, epoch: image.applied.epoch };
-    let path = id.path(directory);
-    let part = path.with_extension("checkpoint.part");
-    let mut file = File::create(&part)?;
+    let id = SnapshotId::new(image.applied.end_offset, LeaderEpoch(image.applied.epoch));
+    let mut file = File::create(part(directory, id))?;
     for batch in batches::snapshot(image, quorum, now) {
         file.write_all(&batch)?;
     }
-    file.sync_data()?;
-    fs::rename(&part, &path)?;
-    File::open(directory)?.sync_all()?;
+    finish(directory, id)?;
     Ok(id)
 }
 
-/// Removes the snapshots that `newest` makes useless.
-pub fn remove_older(directory: &Path, newest: SnapshotId) -> io::Result<()> {
-    for older in list(directory)?.into_iter().filter(|id| *id < newest) {
-        fs::remove_file(older.path(directory))?;
+/// Writes bytes of a snapshot that is being received; position 0 begins it anew.
+pub fn write_part(directory: &Path, id: SnapshotId, position: i64, bytes: &[u8]) -> io::Result<()> {
+    let path = part(directory, id);
+    let file = if position == 0 { File::create(path)? } else { File::options().write(true).open(path)? };
+    file.write_all_at(bytes, position as u64)
+}
+
+/// Syncs a snapshot that was written whole, and gives it its name.
+pub fn finish(directory: &Path, id: SnapshotId) -> io::Result<()> {
+    let part = part(directory, id);
+    File::options().write(true).open(&part)?.sync_data()?;
+    fs::rename(&part, path(directory, id))?;
+    File::open(directory)?.sync_all()
+}
+
+fn part(directory: &Path, id: SnapshotId) -> PathBuf {
+    path(directory, id).with_extension("checkpoint.part")
+}
+
+/// The size of a snapshot, and at most `bytes_max` of its bytes from `position` on. `NotFound` if it is not there.
+pub fn read_part(directory: &Path, id: SnapshotId, position: u64, bytes_max: usize) -> io::Result<(u64, Vec<u8>)> {
+    let file = File::open(path(directory, id))?;
+    let size = file.metadata()?.len();
+    let mut bytes = vec![0; usize::try_from(size.saturating_sub(position)).unwrap_or(usize::MAX).min(bytes_max)];
+    file.read_exact_at(&mut bytes, position)?;
+    Ok((size, bytes))
+}
+
+/// Removes the snapshots that are older than `start`.
+pub fn remove_older(directory: &Path, start: SnapshotId) -> io::Result<()> {
+    for older in list(directory)?.into_iter().filter(|id| id.offset < start.offset) {
+        fs::remove_file(path(directory, older))?;
     }
     Ok(())
 }
@@ -116,12 +140,12 @@ mod tests {
 
     #[test]
     fn snapshots_are_named_as_kafka_names_them() {
-        let id = SnapshotId { end_offset: 114, epoch: 1 };
-        assert_eq!(id.path(Path::new("/d")), Path::new("/d/00000000000000000114-0000000001.checkpoint"));
-        assert_eq!(SnapshotId::parse("00000000000000000114-0000000001.checkpoint"), Some(id));
+        let id = SnapshotId::new(114, LeaderEpoch(1));
+        assert_eq!(path(Path::new("/d"), id), Path::new("/d/00000000000000000114-0000000001.checkpoint"));
+        assert_eq!(parse("00000000000000000114-0000000001.checkpoint"), Some(id));
         for name in ["bootstrap.checkpoint", "00000000000000000114.log", "114-1.checkpoint", "leader-epoch-checkpoint"]
         {
-            assert_eq!(SnapshotId::parse(name), None, "{name}");
+            assert_eq!(parse(name), None, "{name}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::protocol::{ApiKey, ErrorCode, Str};
 /// `answered` is which APIs there are on the listener that is asked.
 pub fn handle(
     image: &MetadataImage,
-    answered: fn(ApiKey) -> bool,
+    answered: impl Fn(ApiKey) -> bool,
     version: i16,
     request: ApiVersionsRequest<'_>,
 ) -> ApiVersionsResponse<'static> {

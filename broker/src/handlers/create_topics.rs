@@ -6,7 +6,8 @@
 
 use super::Context;
 use crate::controller::client::ControllerClient;
-use crate::controller::request::{CreateTopics, CreatedTopic, NewTopic, Outcome, Refusal};
+use crate::controller::request::{CreatedTopic, Outcome, Refusal};
+use crate::controller::wire::read_create_topics;
 use crate::protocol::messages::create_topics::*;
 use std::collections::BTreeSet;
 
@@ -18,8 +19,7 @@ pub async fn handle(
     request: CreateTopicsRequest<'_>,
 ) -> CreateTopicsResponse<'static> {
     let names: Vec<String> = request.topics.iter().map(|topic| topic.name.to_string()).collect();
-    let topics = request.topics.into_iter().map(new_topic).collect();
-    let outcomes = controller.create_topics(CreateTopics { topics, validate_only: request.validate_only }).await;
+    let outcomes = controller.create_topics(read_create_topics(request)).await;
     let outcomes = outcomes.unwrap_or_else(|refusal| vec![Err(refusal); names.len()]);
     let mut answered = BTreeSet::new();
     let topics = names
@@ -29,21 +29,6 @@ pub async fn handle(
         .map(|(name, outcome)| result(controller, context.version, name, outcome))
         .collect();
     CreateTopicsResponse { topics, ..Default::default() }
-}
-
-fn new_topic(topic: CreatableTopic<'_>) -> NewTopic {
-    let assignments = topic.assignments.into_iter();
-    NewTopic {
-        name: topic.name.into_owned(),
-        partitions: topic.num_partitions,
-        replication_factor: topic.replication_factor,
-        assignments: assignments.map(|assignment| (assignment.partition_index, assignment.broker_ids)).collect(),
-        configs: topic
-            .configs
-            .into_iter()
-            .map(|config| (config.name.into_owned(), config.value.map(|value| value.into_owned())))
-            .collect(),
-    }
 }
 
 fn result(

@@ -1,11 +1,12 @@
 //! DescribeTopicPartitions: topics in detail, page by page (KIP-966).
 //!
 //! Behaviour: topics in the order of their names, as many partitions as the request and `max.request.partition.size.limit`
-//! allow, and where to go on. A cursor is the first partition of the page, or lies before it where it is gone.
+//! allow, and where to go on. A cursor is the first partition of the page, or lies before it where it is gone. A leader that
+//! has no address on the listener is none.
 //! Version notes: there is one version.
 
 use super::{Context, authorized_operations};
-use crate::controller::image::{MetadataImage, PartitionRegistration, Topic};
+use crate::controller::image::{MetadataImage, NO_LEADER, PartitionRegistration, Topic};
 use crate::controller::{ControllerClient, topic_name};
 use crate::protocol::messages::describe_topic_partitions::*;
 use crate::protocol::{ErrorCode, Str};
@@ -17,13 +18,17 @@ pub const PAGE_PARTITIONS_MAX: i32 = 2000;
 
 pub async fn handle<'a>(
     controller: &ControllerClient,
-    _: &Context<'_>,
+    context: &Context<'_>,
     request: DescribeTopicPartitionsRequest<'a>,
 ) -> DescribeTopicPartitionsResponse<'a> {
-    page(&controller.image(), request)
+    page(&controller.image(), context.listener, request)
 }
 
-fn page<'a>(image: &MetadataImage, request: DescribeTopicPartitionsRequest<'a>) -> DescribeTopicPartitionsResponse<'a> {
+fn page<'a>(
+    image: &MetadataImage,
+    listener: &str,
+    request: DescribeTopicPartitionsRequest<'a>,
+) -> DescribeTopicPartitionsResponse<'a> {
     if let Some(cursor) = &request.cursor
         && !is_possible(cursor, &request.topics)
     {
@@ -37,7 +42,7 @@ fn page<'a>(image: &MetadataImage, request: DescribeTopicPartitionsRequest<'a>) 
         None => (Str::Borrowed(""), 0),
     };
     let limit = request.response_partition_limit.clamp(1, PAGE_PARTITIONS_MAX) as usize;
-    let mut page = Page { left: limit, image, start: (first.clone(), index), response: Default::default() };
+    let mut page = Page { left: limit, image, listener, start: (first.clone(), index), response: Default::default() };
     if request.topics.is_empty() {
         for topic in image.topics.from_name(&first) {
             if !page.add(Str::Owned(topic.name.to_string()), Some(topic)) {
@@ -64,6 +69,7 @@ struct Page<'i, 'a> {
     /// Partitions that still fit.
     left: usize,
     image: &'i MetadataImage,
+    listener: &'i str,
     /// The first partition of the page.
     start: (Str<'a>, i32),
     response: DescribeTopicPartitionsResponse<'a>,
@@ -84,7 +90,7 @@ impl<'a> Page<'_, 'a> {
         };
         let first = if self.start.0 == name { self.start.1 } else { 0 };
         let partitions = (0..).zip(&topic.partitions).skip(first as usize).take(self.left);
-        let partitions: Vec<_> = partitions.map(|(index, partition)| described(self.image, index, partition)).collect();
+        let partitions: Vec<_> = partitions.map(|(index, partition)| self.described(index, partition)).collect();
         self.left -= partitions.len();
         let next = first.saturating_add(partitions.len() as i32);
         self.response.topics.push(DescribeTopicPartitionsResponseTopic {
@@ -101,23 +107,24 @@ impl<'a> Page<'_, 'a> {
         }
         whole
     }
-}
 
-fn described(
-    image: &MetadataImage,
-    partition_index: i32,
-    partition: &PartitionRegistration,
-) -> DescribeTopicPartitionsResponsePartition {
-    DescribeTopicPartitionsResponsePartition {
-        error_code: 0,
-        partition_index,
-        leader_id: partition.leader,
-        leader_epoch: partition.leader_epoch,
-        replica_nodes: partition.replicas.to_vec(),
-        isr_nodes: partition.isr.to_vec(),
-        eligible_leader_replicas: Some(partition.elr().to_vec()),
-        last_known_elr: Some(partition.last_known_elr().to_vec()),
-        offline_replicas: image.offline_replicas(partition).collect(),
+    fn described(
+        &self,
+        partition_index: i32,
+        partition: &PartitionRegistration,
+    ) -> DescribeTopicPartitionsResponsePartition {
+        let reachable = self.image.address(partition.leader, self.listener).is_some();
+        DescribeTopicPartitionsResponsePartition {
+            error_code: 0,
+            partition_index,
+            leader_id: if reachable { partition.leader } else { NO_LEADER },
+            leader_epoch: partition.leader_epoch,
+            replica_nodes: partition.replicas.to_vec(),
+            isr_nodes: partition.isr.to_vec(),
+            eligible_leader_replicas: Some(partition.elr().to_vec()),
+            last_known_elr: Some(partition.last_known_elr().to_vec()),
+            offline_replicas: self.image.offline_replicas(partition, self.listener).collect(),
+        }
     }
 }
 
@@ -153,7 +160,7 @@ mod tests {
             cursor: cursor
                 .map(|(name, partition_index)| CursorRequest { topic_name: Str::Borrowed(name), partition_index }),
         };
-        let response = page(&image(), request);
+        let response = page(&image(), "PLAINTEXT", request);
         let topics = response.topics.iter().map(|topic| {
             let partitions: Vec<_> = topic.partitions.iter().map(|partition| partition.partition_index).collect();
             format!("{}:{}{partitions:?}", topic.name.as_deref().unwrap(), topic.error_code)
@@ -171,6 +178,16 @@ mod tests {
         assert_eq!(page_of(&[], 3, None), "a:0[0, 1, 2] -> b 0");
         assert_eq!(page_of(&["d", "nope", "a b", "a"], 3, None), "a:0[0, 1, 2] -> a b 0");
         assert_eq!(page_of(&["d", "c", "a b", "a"], 4, None), "a:0[0, 1, 2] a b:17[] c:3[] d:0[0] -> d 1");
+    }
+
+    #[test]
+    fn a_leader_without_an_address_on_the_listener_is_none() {
+        for (listener, leader, offline) in [("PLAINTEXT", 1, vec![]), ("OTHER", -1, vec![1])] {
+            let topics = vec![TopicRequest { name: "b".into() }];
+            let request = DescribeTopicPartitionsRequest { topics, response_partition_limit: 9, cursor: None };
+            let partition = &page(&image(), listener, request).topics[0].partitions[0];
+            assert_eq!((partition.leader_id, &partition.offline_replicas), (leader, &offline));
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn find<'a>(image: &MetadataImage, groups: &Groups, listener: &str, key: Str<'a>
         return missing(key, ErrorCode::CoordinatorNotAvailable);
     };
     let leader = topic.partition(groups.partition_for(&key)).map_or(NO_NODE, |partition| partition.leader);
-    let Some(endpoint) = image.live_broker(leader).and_then(|broker| broker.endpoint(listener)) else {
+    let Some(endpoint) = image.address(leader, listener) else {
         return missing(key, ErrorCode::CoordinatorNotAvailable);
     };
     Coordinator {

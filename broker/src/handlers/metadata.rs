@@ -1,13 +1,14 @@
 //! Metadata: the brokers, topics and leaders.
 //!
-//! Behaviour: clients get the addresses of the listener that they came in by. A topic that is missing is created where
-//! the client and `auto.create.topics.enable` allow it, and is in the answer then (Kafka lets the client ask again).
-//! Duplicates are answered once.
+//! Behaviour: clients get the addresses of the listener that they came in by; a broker that is fenced or has none there is
+//! not shown, its replicas are offline, and what it leads has no leader. A topic that is missing is created where the client
+//! and `auto.create.topics.enable` allow it, and is in the answer then (Kafka lets the client ask again). Duplicates are
+//! answered once.
 //! Version notes: up to 0 an empty list means all topics, since 1 null does. Since 4 the client says whether topics may be
 //! created. Since 12 topics may be named by id; one id in a request makes all its names void, as in Kafka. Version 0
 //! knows no replica without a live broker.
 
-use super::{Context, authorized_operations};
+use super::{Context, authorized_operations, controller_id};
 use crate::controller::image::{BrokerRegistration, MetadataImage, NO_LEADER, PartitionRegistration, Topic};
 use crate::controller::{ControllerClient, topic_name};
 use crate::protocol::messages::metadata::*;
@@ -44,10 +45,11 @@ pub async fn handle<'a>(
         context,
         operations: authorized_operations::of_topic(request.include_topic_authorized_operations),
     };
+    let brokers = answer.brokers();
     MetadataResponse {
-        brokers: image.live_brokers().filter_map(|broker| answer.broker(broker)).collect(),
         cluster_id: Some(controller.cluster_id().to_owned().into()),
-        controller_id: controller.node_id(),
+        controller_id: controller_id::any_of(brokers.iter().map(|broker| broker.node_id)),
+        brokers,
         topics: answer.topics(wanted),
         cluster_authorized_operations: authorized_operations::of_cluster(request.include_cluster_authorized_operations),
         ..Default::default()
@@ -102,14 +104,17 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn broker(&self, broker: &BrokerRegistration) -> Option<MetadataResponseBroker<'static>> {
-        let endpoint = broker.endpoint(self.context.listener)?;
-        Some(MetadataResponseBroker {
-            node_id: broker.id,
-            host: endpoint.host.clone().into(),
-            port: endpoint.port.into(),
-            rack: broker.rack.clone().map(Into::into),
-        })
+    fn brokers(&self) -> Vec<MetadataResponseBroker<'static>> {
+        let reachable = |broker: &BrokerRegistration| {
+            let endpoint = broker.endpoint(self.context.listener)?;
+            Some(MetadataResponseBroker {
+                node_id: broker.id,
+                host: endpoint.host.clone().into(),
+                port: endpoint.port.into(),
+                rack: broker.rack.clone().map(Into::into),
+            })
+        };
+        self.image.live_brokers().filter_map(reachable).collect()
     }
 
     fn topics<'r>(&self, wanted: Wanted<'r>) -> Vec<MetadataResponseTopic<'r>> {
@@ -168,7 +173,7 @@ impl Answer<'_> {
 
     fn partition(&self, partition_index: i32, partition: &PartitionRegistration) -> MetadataResponsePartition {
         let (mut replica_nodes, mut isr_nodes) = (partition.replicas.to_vec(), partition.isr.to_vec());
-        let mut code = self.leader_error(partition);
+        let (leader_id, mut code) = self.leader(partition);
         if self.context.version == 0 {
             let all = replica_nodes.len() + isr_nodes.len();
             replica_nodes.retain(|id| self.reachable(*id));
@@ -180,36 +185,61 @@ impl Answer<'_> {
         MetadataResponsePartition {
             error_code: code.code(),
             partition_index,
-            leader_id: if code == ErrorCode::LeaderNotAvailable { NO_LEADER } else { partition.leader },
+            leader_id,
             leader_epoch: partition.leader_epoch,
             replica_nodes,
             isr_nodes,
-            offline_replicas: self.image.offline_replicas(partition).collect(),
+            offline_replicas: self.image.offline_replicas(partition, self.context.listener).collect(),
         }
     }
 
-    fn leader_error(&self, partition: &PartitionRegistration) -> ErrorCode {
-        match self.image.live_broker(partition.leader) {
-            Some(leader) if leader.endpoint(self.context.listener).is_some() => ErrorCode::None,
-            Some(_) if self.context.version >= LISTENER_NOT_FOUND_SINCE => ErrorCode::ListenerNotFound,
-            _ => ErrorCode::LeaderNotAvailable,
+    /// The leader that the client can go to, or why there is none.
+    fn leader(&self, partition: &PartitionRegistration) -> (i32, ErrorCode) {
+        if self.reachable(partition.leader) {
+            return (partition.leader, ErrorCode::None);
         }
+        let alive = self.image.live_broker(partition.leader).is_some();
+        let told_so = alive && self.context.version >= LISTENER_NOT_FOUND_SINCE;
+        (NO_LEADER, if told_so { ErrorCode::ListenerNotFound } else { ErrorCode::LeaderNotAvailable })
     }
 
     fn reachable(&self, id: i32) -> bool {
-        self.image.live_broker(id).is_some_and(|broker| broker.endpoint(self.context.listener).is_some())
+        self.image.address(id, self.context.listener).is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::delta::ImageDelta;
+    use crate::controller::records::MetadataRecord;
     use crate::controller::testing::node::Node;
     use crate::protocol::messages::metadata::MetadataRequestTopic as Topic;
+    use crate::protocol::messages::metadata_records::{
+        BrokerEndpoint, PartitionRecord, RegisterBrokerRecord, TopicRecord,
+    };
     use std::net::{IpAddr, Ipv4Addr};
 
     fn context(version: i16, listener: &str) -> Context<'_> {
         Context { version, client_id: "", client_host: IpAddr::V4(Ipv4Addr::LOCALHOST), listener, now: 0 }
+    }
+
+    /// Brokers 1 and 2, 3 which is fenced, and 4 which has another listener; one partition with a replica on each.
+    fn cluster() -> MetadataImage {
+        let mut image = MetadataImage::default();
+        let mut apply = |record: MetadataRecord<'_>| image.replay(&record, &mut ImageDelta::default()).unwrap();
+        for (broker_id, fenced, name) in
+            [(1, false, "PLAINTEXT"), (2, false, "PLAINTEXT"), (3, true, "PLAINTEXT"), (4, false, "OTHER")]
+        {
+            let endpoint = BrokerEndpoint { name: name.into(), host: "h".into(), port: 9092, security_protocol: 0 };
+            let end_points = vec![endpoint];
+            apply(RegisterBrokerRecord { broker_id, fenced, end_points, ..Default::default() }.into());
+        }
+        let topic_id = Uuid([1; 16]);
+        apply(TopicRecord { name: "t".into(), topic_id }.into());
+        let replicas = vec![1, 2, 3, 4];
+        apply(PartitionRecord { topic_id, isr: replicas.clone(), replicas, leader: 1, ..Default::default() }.into());
+        image
     }
 
     fn named(name: &'static str) -> Topic<'static> {
@@ -241,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn missing_topics_are_created_where_both_sides_allow_it() {
         let node = Node::on_new_directory();
-        let running = node.start().unwrap();
+        let running = node.start().await.unwrap();
         let topics = || Some(vec![named("new"), named("a b"), named("new"), named("__consumer_offsets")]);
         let refused = ask(&running.client, 12, topics(), false).await;
         assert_eq!(shown(&refused), ["new:3[0]", "a b:17[0]", "__consumer_offsets:3[0]"]);
@@ -253,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn all_topics_are_asked_for_by_null_and_once_by_nothing() {
         let node = Node::on_new_directory();
-        let running = node.start().unwrap();
+        let running = node.start().await.unwrap();
         running.create("t", 2).await.unwrap();
         assert_eq!(shown(&ask(&running.client, 0, Some(Vec::new()), false).await), ["t:0[2]"]);
         assert_eq!(shown(&ask(&running.client, 1, Some(Vec::new()), false).await), [""; 0]);
@@ -263,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn one_id_makes_all_names_void() {
         let node = Node::on_new_directory();
-        let running = node.start().unwrap();
+        let running = node.start().await.unwrap();
         let id = running.create("t", 2).await.unwrap().id;
         let by_id = |topic_id| Topic { name: None, topic_id };
         let mixed = Some(vec![by_id(id), by_id(Uuid([9; 16])), named("t"), by_id(Uuid::ZERO)]);
@@ -277,15 +307,50 @@ mod tests {
     #[tokio::test]
     async fn a_leader_without_an_address_on_the_listener_is_told_so() {
         let node = Node::on_new_directory();
-        let running = node.start().unwrap();
+        let running = node.start().await.unwrap();
         running.create("t", 1).await.unwrap();
         let settings = MetadataSettings { auto_create_topics: false };
-        for (version, code, leader) in [(12, ErrorCode::ListenerNotFound, 1), (5, ErrorCode::LeaderNotAvailable, -1)] {
+        for (version, code) in [(12, ErrorCode::ListenerNotFound), (5, ErrorCode::LeaderNotAvailable)] {
             let request = MetadataRequest::default();
             let response = handle(&running.client, &settings, &context(version, "OTHER"), request).await;
             let partition = &response.topics[0].partitions[0];
-            assert_eq!((partition.error_code, partition.leader_id), (code.code(), leader));
+            assert_eq!((partition.error_code, partition.leader_id), (code.code(), NO_LEADER));
+            assert_eq!(partition.offline_replicas, [1]);
             assert!(response.brokers.is_empty());
+            assert_eq!(response.controller_id, -1);
         }
+    }
+
+    /// A partition's code, leader, replicas, ISR and offline replicas as clients of broker 1 see it.
+    fn seen(version: i16, leader: i32) -> (i16, i32, Vec<i32>, Vec<i32>, Vec<i32>) {
+        let image = cluster();
+        let registration = PartitionRegistration { leader, ..image.topics.partition("t", 0).unwrap().clone() };
+        let (context, operations) = (context(version, "PLAINTEXT"), 0);
+        let partition = Answer { image: &image, context: &context, operations }.partition(0, &registration);
+        let MetadataResponsePartition { error_code, leader_id, replica_nodes, isr_nodes, offline_replicas, .. } =
+            partition;
+        (error_code, leader_id, replica_nodes, isr_nodes, offline_replicas)
+    }
+
+    #[test]
+    fn fenced_brokers_are_not_shown_and_their_replicas_are_offline() {
+        let image = cluster();
+        let (context, operations) = (context(12, "PLAINTEXT"), 0);
+        let brokers = Answer { image: &image, context: &context, operations }.brokers();
+        assert_eq!(brokers.iter().map(|broker| broker.node_id).collect::<Vec<_>>(), [1, 2]);
+        let (replicas, isr) = (vec![1, 2, 3, 4], vec![1, 2, 3, 4]);
+        assert_eq!(seen(12, 2), (0, 2, replicas.clone(), isr.clone(), vec![3, 4]));
+        for leader in [NO_LEADER, 3, 9] {
+            let code = ErrorCode::LeaderNotAvailable.code();
+            assert_eq!(seen(12, leader), (code, NO_LEADER, replicas.clone(), isr.clone(), vec![3, 4]));
+        }
+        let code = ErrorCode::ListenerNotFound.code();
+        assert_eq!(seen(12, 4), (code, NO_LEADER, replicas, isr, vec![3, 4]));
+    }
+
+    #[test]
+    fn the_first_version_hides_replicas_that_are_offline() {
+        assert_eq!(seen(0, 2), (ErrorCode::ReplicaNotAvailable.code(), 2, vec![1, 2], vec![1, 2], vec![3, 4]));
+        assert_eq!(seen(0, 3), (ErrorCode::LeaderNotAvailable.code(), NO_LEADER, vec![1, 2], vec![1, 2], vec![3, 4]));
     }
 }

@@ -7,8 +7,12 @@
 //! - A request that cannot be decoded ends its connection: nothing behind it in the stream can be trusted.
 
 pub(crate) mod alter_configs;
+pub(crate) mod alter_partition_reassignments;
 pub(crate) mod api_versions;
 pub(crate) mod authorized_operations;
+mod broker_connections;
+pub(crate) mod controller_id;
+mod controllers;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_groups;
@@ -20,6 +24,8 @@ pub(crate) mod describe_groups;
 pub(crate) mod describe_log_dirs;
 pub(crate) mod describe_producers;
 pub(crate) mod describe_topic_partitions;
+pub(crate) mod elect_leaders;
+pub(crate) mod envelope;
 pub mod fetch;
 pub(crate) mod find_coordinator;
 pub(crate) mod heartbeat;
@@ -30,15 +36,20 @@ pub(crate) mod leave_group;
 pub(crate) mod list_config_resources;
 pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
+pub(crate) mod list_partition_reassignments;
 pub(crate) mod metadata;
 pub(crate) mod offset_commit;
 pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
+pub(crate) mod quorum;
 pub(crate) mod rooms;
 pub(crate) mod sync_group;
+pub(crate) mod unregister_broker;
+pub(crate) mod update_features;
 
+pub use broker_connections::{BrokerConnections, Heard};
 pub use metadata::MetadataSettings;
 pub use rooms::{Rooms, Settings};
 
@@ -61,6 +72,18 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The name of the listener it came in by.
     pub listener: Arc<str>,
+    pub serves: Serves,
+    /// The broker that says on this connection that it lives.
+    pub heard: Heard,
+}
+
+/// Whom a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// Clients, and brokers that replicate.
+    Clients,
+    /// The quorum, its brokers, and tools that ask controllers (KIP-919).
+    Controllers,
 }
 
 /// Whether a topic has a partition, by the newest metadata that this broker knows.
@@ -79,6 +102,18 @@ pub struct Context<'a> {
     pub now: i64,
 }
 
+impl<'a> Context<'a> {
+    fn of(peer: &'a Peer, request: &'a RequestFrame<'_>, now: i64) -> Context<'a> {
+        Context {
+            version: request.version,
+            client_id: request.client_id.as_deref().unwrap_or_default(),
+            client_host: peer.address.ip(),
+            listener: &peer.listener,
+            now,
+        }
+    }
+}
+
 /// An encoded response, and the places in files that fill its holes in order.
 #[derive(Debug)]
 pub struct Response {
@@ -86,11 +121,14 @@ pub struct Response {
     pub slices: Vec<FileSlice>,
 }
 
+/// An answer on its way, or why the connection must be closed.
+pub type Later = Pin<Box<dyn Future<Output = Result<Response, Hangup>> + Send>>;
+
 /// What becomes of a request.
 pub enum Answer {
     Now(Response),
     /// What order depends on is done; the answer waits for a commit.
-    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
+    Later(Later),
     /// Produce with acks=0 is not answered.
     Silence,
 }
@@ -112,27 +150,38 @@ pub enum Hangup {
 
 impl Rooms {
     /// Errors: why the connection must be closed.
-    pub async fn answer(&self, peer: &Peer, frame: &[u8]) -> Result<Answer, Hangup> {
+    pub async fn answer(self: &Arc<Self>, peer: &Peer, frame: &[u8]) -> Result<Answer, Hangup> {
         let prefix = RequestPrefix::read(frame).map_err(Hangup::Header)?;
-        let api = ApiKey::from_code(prefix.api_key).filter(|api| api.on_brokers());
+        let api = ApiKey::from_code(prefix.api_key).filter(|api| peer.serves.answers(*api));
         let api = api.ok_or(Hangup::UnknownApi(prefix.api_key))?;
         let timer = self.metrics.request(api, frame.len());
         let answer = match self.known(api, prefix)? {
             Some(answer) => answer,
+            None if peer.serves == Serves::Controllers && Rooms::is_answered_later(api) => {
+                self.answer_later(peer, api, prefix, frame)
+            }
             None => {
-                let request = RequestFrame::read(api, prefix, frame).map_err(Hangup::Header)?;
-                let context = Context {
-                    version: request.version,
-                    client_id: request.client_id.as_deref().unwrap_or_default(),
-                    client_host: peer.address.ip(),
-                    listener: &peer.listener,
-                    now: now_ms(),
-                };
-                self.dispatch(&request, &context).await?
+                let forwarded = self.forwarded(peer, api, frame).await;
+                match forwarded {
+                    Some(response) => Answer::Now(response),
+                    None => {
+                        let request = RequestFrame::read(api, prefix, frame).map_err(Hangup::Header)?;
+                        self.dispatch(peer, &request, &Context::of(peer, &request, now_ms())).await?
+                    }
+                }
             }
         };
         timer.answered();
         Ok(answer)
+    }
+
+    /// The active controller's answer to a client's request that is for it; `None` if this node answers it itself.
+    async fn forwarded(&self, peer: &Peer, api: ApiKey, frame: &[u8]) -> Option<Response> {
+        if peer.serves == Serves::Controllers || !api.is_forwarded() || self.controller.leads() {
+            return None;
+        }
+        let answer = Box::pin(self.controller.forward(frame, peer.address.ip())).await?;
+        Some(Response { frame: ResponseFrame::of_answer(&answer), slices: Vec::new() })
     }
 
     /// The answer to an ApiVersions request in an unknown version, which is answered all the same (KIP-511).
@@ -149,7 +198,12 @@ impl Rooms {
         Err(Hangup::UnknownVersion { api, version, low, high })
     }
 
-    async fn dispatch(&self, request: &RequestFrame<'_>, context: &Context<'_>) -> Result<Answer, Hangup> {
+    async fn dispatch(&self, peer: &Peer, request: &RequestFrame<'_>, context: &Context<'_>) -> Result<Answer, Hangup> {
+        if peer.serves == Serves::Controllers
+            && let Some(response) = Box::pin(self.answer_node(peer, request)).await?
+        {
+            return Ok(Answer::Now(response));
+        }
         let (partitions, controller, groups) = (&self.partitions, &self.controller, &self.groups);
         let exists = |topic: &str, partition: i32| controller.image().topics.partition(topic, partition).is_some();
         // Boxed where a handler waits, so that an idle connection's task does not have room for all of them.
@@ -175,11 +229,8 @@ impl Rooms {
             ApiKey::DescribeGroups => waits!(describe_groups::handle(groups, context, read(request)?)),
             ApiKey::ListGroups => waits!(list_groups::handle(groups, context, read(request)?)),
             ApiKey::ApiVersions => {
-                let image = controller.image();
-                self.respond(
-                    request,
-                    &api_versions::handle(&image, ApiKey::on_brokers, context.version, read(request)?),
-                )
+                let (image, answered) = (controller.image(), |api| peer.serves.answers(api));
+                self.respond(request, &api_versions::handle(&image, answered, context.version, read(request)?))
             }
             ApiKey::CreateTopics => waits!(create_topics::handle(controller, context, read(request)?)),
             ApiKey::DeleteTopics => waits!(delete_topics::handle(controller, context, read(request)?)),
@@ -203,7 +254,11 @@ impl Rooms {
                 waits!(incremental_alter_configs::handle(controller, context, read(request)?))
             }
             ApiKey::OffsetDelete => waits!(offset_delete::handle(groups, &exists, context, read(request)?)),
-            ApiKey::DescribeCluster => waits!(describe_cluster::handle(controller, context, read(request)?)),
+            ApiKey::DescribeCluster => {
+                let image = controller.image();
+                let response = describe_cluster::of_brokers(&image, controller.cluster_id(), context, &read(request)?);
+                self.respond(request, &response)
+            }
             ApiKey::DescribeProducers => self.respond(request, &describe_producers::handle(partitions, read(request)?)),
             ApiKey::ListConfigResources => {
                 let image = controller.image();
@@ -212,20 +267,24 @@ impl Rooms {
             ApiKey::DescribeTopicPartitions => {
                 waits!(describe_topic_partitions::handle(controller, context, read(request)?))
             }
-            ApiKey::ElectLeaders
-            | ApiKey::AlterPartitionReassignments
-            | ApiKey::ListPartitionReassignments
-            | ApiKey::Vote
+            ApiKey::DescribeQuorum => waits!(quorum::describe(controller, read(request)?)),
+            ApiKey::ElectLeaders => waits!(elect_leaders::handle(controller, context, read(request)?)),
+            ApiKey::AlterPartitionReassignments => {
+                waits!(alter_partition_reassignments::handle(controller, context, read(request)?))
+            }
+            ApiKey::ListPartitionReassignments => {
+                self.respond(request, &list_partition_reassignments::handle(&controller.image(), read(request)?))
+            }
+            ApiKey::UpdateFeatures => waits!(update_features::handle(controller, context, read(request)?)),
+            ApiKey::UnregisterBroker => waits!(unregister_broker::handle(controller, context, read(request)?)),
+            ApiKey::Vote
             | ApiKey::BeginQuorumEpoch
             | ApiKey::EndQuorumEpoch
-            | ApiKey::DescribeQuorum
             | ApiKey::AlterPartition
-            | ApiKey::UpdateFeatures
             | ApiKey::Envelope
             | ApiKey::FetchSnapshot
             | ApiKey::BrokerRegistration
             | ApiKey::BrokerHeartbeat
-            | ApiKey::UnregisterBroker
             | ApiKey::AllocateProducerIds
             | ApiKey::ControllerRegistration
             | ApiKey::AssignReplicasToDirs => return Err(Hangup::UnknownApi(request.api.code())),
@@ -253,7 +312,7 @@ impl Rooms {
         Ok(Answer::Later(Box::pin(async move {
             let frame = ResponseFrame::encode(api, version, correlation_id, &produced.committed().await);
             metrics.errors(api, &frame.errors);
-            Response { frame, slices: Vec::new() }
+            Ok(Response { frame, slices: Vec::new() })
         })))
     }
 

@@ -1,7 +1,7 @@
 //! The rooms that requests are answered from.
 
-use super::MetadataSettings;
 use super::fetch::session::Sessions;
+use super::{BrokerConnections, MetadataSettings};
 use crate::config;
 use crate::controller::ControllerClient;
 use crate::coordinator::Groups;
@@ -15,6 +15,7 @@ pub struct Rooms {
     pub partitions: Arc<Partitions>,
     pub log_dirs: Arc<LogDirs>,
     pub controller: Arc<ControllerClient>,
+    pub broker_connections: BrokerConnections,
     pub groups: Arc<Groups>,
     pub fetch_sessions: Sessions,
     pub metrics: Arc<Metrics>,

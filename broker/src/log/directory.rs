@@ -21,7 +21,6 @@ use std::sync::{Arc, Mutex};
 const LOCK: &str = ".lock";
 const META_PROPERTIES: &str = "meta.properties";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
-const CLEAN_SHUTDOWN_CONTENTS: &[u8] = br#"{"version":0,"brokerEpoch":-1}"#;
 /// `producer.id.expiration.ms` of Kafka.
 const PRODUCER_ID_EXPIRATION_MS: i64 = 86_400_000;
 
@@ -91,6 +90,8 @@ pub struct LogDirectory {
     index: usize,
     id: Uuid,
     files: Arc<FileCache>,
+    /// The epoch that the clean-shutdown marker named; -1 without one.
+    previous_broker_epoch: i64,
     clean_shutdown: bool,
     producer_id_expiration_ms: AtomicI64,
     /// The logs that are open.
@@ -121,7 +122,7 @@ impl LogDirectory {
         files: Arc<FileCache>,
     ) -> Result<LogDirectory, DirectoryError> {
         let io = |source| DirectoryError::Io { path: path.to_owned(), source };
-        let clean_shutdown = path.join(CLEAN_SHUTDOWN).exists();
+        let marker = std::fs::read_to_string(path.join(CLEAN_SHUTDOWN)).ok();
         files::remove(&path.join(CLEAN_SHUTDOWN)).map_err(io)?;
         files::sync_directory(path).map_err(io)?;
         remove_temporary_files(path).map_err(io)?;
@@ -130,7 +131,8 @@ impl LogDirectory {
             index,
             id: meta.directory_id,
             files,
-            clean_shutdown,
+            previous_broker_epoch: marker.as_deref().and_then(broker_epoch_of).unwrap_or(-1),
+            clean_shutdown: marker.is_some(),
             producer_id_expiration_ms: AtomicI64::new(PRODUCER_ID_EXPIRATION_MS),
             logs: Mutex::default(),
             found: Mutex::new(read_checkpoints(path)?),
@@ -361,7 +363,21 @@ pub struct LogDirs {
     deleted: Mutex<Vec<Deleted>>,
 }
 
+fn broker_epoch_of(marker: &str) -> Option<i64> {
+    serde_json::from_str::<serde_json::Value>(marker).ok()?.get("brokerEpoch")?.as_i64()
+}
+
 impl LogDirs {
+    /// The id of the cluster that directories were formatted for, if any was. Errors: one cannot be read.
+    pub fn cluster_id_of(paths: &[PathBuf]) -> Result<Option<String>, DirectoryError> {
+        for path in paths {
+            if let Some(meta) = read_meta(path)? {
+                return Ok(Some(meta.cluster_id));
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes the directories into use, makes those that are not there, and formats those that are new.
     /// `cluster_id` is checked where it is given; where it is not, and no directory has one, a new one is made.
     /// Errors: one clear line each, see [`DirectoryError`]; nothing stays locked.
@@ -473,11 +489,18 @@ impl LogDirs {
     }
 
     /// Says in every directory that all its logs were closed: the next start need not validate them.
-    pub fn mark_clean_shutdown(&self) -> io::Result<()> {
+    /// `broker_epoch` is the one that the broker was registered with, -1 if it was not (KIP-966).
+    pub fn mark_clean_shutdown(&self, broker_epoch: i64) -> io::Result<()> {
+        let marker = format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#);
         for directory in &self.directories {
-            files::replace(&directory.path.join(CLEAN_SHUTDOWN), CLEAN_SHUTDOWN_CONTENTS)?;
+            files::replace(&directory.path.join(CLEAN_SHUTDOWN), marker.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// The epoch that the broker had when it was shut down in order; -1 if it was not.
+    pub fn previous_broker_epoch(&self) -> i64 {
+        self.directories.iter().map(|directory| directory.previous_broker_epoch).min().unwrap_or(-1)
     }
 
     /// Remembers the directory of a deleted partition, to be removed at `due`.

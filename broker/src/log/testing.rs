@@ -66,7 +66,7 @@ impl Fixture {
     pub fn close_and_reopen(&mut self, mut log: Log, now: i64) -> Log {
         log.close().unwrap();
         self.dirs().checkpoint().unwrap();
-        self.dirs().mark_clean_shutdown().unwrap();
+        self.dirs().mark_clean_shutdown(-1).unwrap();
         self.crash_and_reopen(log, now)
     }
 

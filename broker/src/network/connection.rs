@@ -2,11 +2,10 @@
 
 use super::buffers::{BadLength, FrameBuffer};
 use super::send::send;
-use crate::handlers::{Answer, Hangup, Peer, Response, Rooms};
+use crate::handlers::{Answer, Hangup, Later, Peer, Response, Rooms};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -42,7 +41,7 @@ impl End {
 }
 
 /// Answers that are on their way; they leave in this order.
-type Pending = VecDeque<Pin<Box<dyn Future<Output = Response> + Send>>>;
+type Pending = VecDeque<Later>;
 
 pub struct Connection {
     pub socket: TcpStream,
@@ -78,7 +77,7 @@ impl Connection {
         self.buffer.consume(length);
         match answer {
             Answer::Now(response) if pending.is_empty() => send(&self.socket, &response).await?,
-            Answer::Now(response) => pending.push_back(Box::pin(std::future::ready(response))),
+            Answer::Now(response) => pending.push_back(Box::pin(std::future::ready(Ok(response)))),
             Answer::Later(response) => pending.push_back(response),
             Answer::Silence => {}
         }
@@ -92,7 +91,7 @@ impl Connection {
         let arrived = tokio::select! {
             biased;
             response = front(pending) => {
-                send(&self.socket, &response).await?;
+                send(&self.socket, &response?).await?;
                 false
             }
             readable = self.socket.readable(), if pending.len() < PENDING_MAX => readable.map(|()| true)?,
@@ -130,7 +129,7 @@ async fn sending<T>(
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),
-            response = front(pending) => send(socket, &response).await?,
+            response = front(pending) => send(socket, &response?).await?,
             () = gone(socket) => return Err(End::Closed),
             () = given_up(shutdown) => return Err(End::Shutdown),
         }
@@ -160,7 +159,7 @@ async fn gone(socket: &TcpStream) {
 }
 
 /// The answer at the front, as soon as it is ready; never, where there is none.
-async fn front(pending: &mut Pending) -> Response {
+async fn front(pending: &mut Pending) -> Result<Response, Hangup> {
     let Some(response) = pending.front_mut() else { return std::future::pending().await };
     let response = response.await;
     pending.pop_front();

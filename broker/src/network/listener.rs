@@ -1,10 +1,10 @@
 //! Accepts the connections of one listener, as many as the limits allow.
 
 use super::buffers::{BufferPool, FrameBuffer};
-use super::connection::Connection;
+use super::connection::{Connection, End};
 use super::limits::ConnectionLimits;
 use crate::config::NetworkConfig;
-use crate::handlers::{Peer, Rooms};
+use crate::handlers::{Peer, Rooms, Serves};
 use rustix::net::sockopt;
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +22,7 @@ pub struct Listener {
     socket: TcpListener,
     /// Its name, as `listeners` gives it.
     name: Arc<str>,
+    serves: Serves,
     config: Arc<NetworkConfig>,
     rooms: Arc<Rooms>,
     limits: Arc<ConnectionLimits>,
@@ -40,16 +41,17 @@ impl Listener {
     pub fn new(
         socket: TcpListener,
         name: &str,
+        serves: Serves,
         config: Arc<NetworkConfig>,
         limits: Arc<ConnectionLimits>,
         rooms: Arc<Rooms>,
     ) -> Listener {
-        Listener { socket, name: name.into(), config, rooms, limits, buffers: Arc::default() }
+        Listener { socket, name: name.into(), serves, config, rooms, limits, buffers: Arc::default() }
     }
 
     /// Serves until `shutdown` turns true. `alive` is held by every connection: once all its copies are dropped, all
     /// connections have ended.
-    pub async fn run(self, mut shutdown: watch::Receiver<bool>, alive: mpsc::Sender<()>) {
+    pub async fn run(self, mut shutdown: watch::Receiver<bool>, alive: Option<mpsc::Sender<()>>) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -70,7 +72,13 @@ impl Listener {
         tokio::time::sleep(PAUSE).await;
     }
 
-    fn serve(&self, socket: TcpStream, address: SocketAddr, shutdown: watch::Receiver<bool>, alive: mpsc::Sender<()>) {
+    fn serve(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+        shutdown: watch::Receiver<bool>,
+        alive: Option<mpsc::Sender<()>>,
+    ) {
         let metrics = self.rooms.metrics.clone();
         let permit = match self.limits.admit(address.ip()) {
             Ok(permit) => permit,
@@ -88,7 +96,7 @@ impl Listener {
         }
         let connection = Connection {
             socket,
-            peer: Peer { address, listener: self.name.clone() },
+            peer: Peer { address, listener: self.name.clone(), serves: self.serves, heard: Arc::default() },
             rooms: self.rooms.clone(),
             buffer: FrameBuffer::new(self.buffers.clone(), self.config.request_bytes_max),
             idle_max: self.config.idle_ms_max.map_or(NEVER, Duration::from_millis),
@@ -96,8 +104,11 @@ impl Listener {
         };
         tokio::spawn(async move {
             let _held = (permit, alive, metrics.connections.open());
-            let (rooms, listener) = (connection.rooms.clone(), connection.peer.listener.clone());
-            let end = connection.run().await;
+            let (rooms, peer) = (connection.rooms.clone(), connection.peer.clone());
+            let (listener, end) = (peer.listener.clone(), connection.run().await);
+            if !matches!(end, End::Shutdown) {
+                rooms.broker_connections.closed(&peer.heard);
+            }
             if end.is_clients_fault() {
                 rooms.client_faults.warn(|left_out| {
                     warn!(%listener, %address, reason = %end, left_out, "connection closed");

@@ -11,10 +11,12 @@
 //! handler.
 
 mod buffers;
+pub mod client;
 mod connection;
 mod limits;
 mod listener;
 mod send;
 
+pub use crate::handlers::Serves;
 pub use limits::ConnectionLimits;
 pub use listener::Listener;

@@ -72,24 +72,24 @@ apis! {
     DescribeLogDirs = 35, 1..=4, flexible 2, on Brokers;
     CreatePartitions = 37, 0..=3, flexible 2, on Both;
     DeleteGroups = 42, 0..=2, flexible 2, on Brokers;
-    ElectLeaders = 43, 0..=2, flexible 2, on Controllers;
+    ElectLeaders = 43, 0..=2, flexible 2, on Both;
     IncrementalAlterConfigs = 44, 0..=1, flexible 1, on Both;
-    AlterPartitionReassignments = 45, 0..=1, flexible 0, on Controllers;
-    ListPartitionReassignments = 46, 0..=0, flexible 0, on Controllers;
+    AlterPartitionReassignments = 45, 0..=1, flexible 0, on Both;
+    ListPartitionReassignments = 46, 0..=0, flexible 0, on Both;
     OffsetDelete = 47, 0..=0, flexible NEVER, on Brokers;
     Vote = 52, 0..=2, flexible 0, on Controllers;
     BeginQuorumEpoch = 53, 0..=1, flexible 1, on Controllers;
     EndQuorumEpoch = 54, 0..=1, flexible 1, on Controllers;
-    DescribeQuorum = 55, 0..=2, flexible 0, on Controllers;
+    DescribeQuorum = 55, 0..=2, flexible 0, on Both;
     AlterPartition = 56, 2..=3, flexible 0, on Controllers;
-    UpdateFeatures = 57, 0..=2, flexible 0, on Controllers;
+    UpdateFeatures = 57, 0..=2, flexible 0, on Both;
     Envelope = 58, 0..=0, flexible 0, on Controllers;
     FetchSnapshot = 59, 0..=1, flexible 0, on Controllers;
     DescribeCluster = 60, 0..=2, flexible 0, on Both;
     DescribeProducers = 61, 0..=0, flexible 0, on Brokers;
     BrokerRegistration = 62, 0..=4, flexible 0, on Controllers;
     BrokerHeartbeat = 63, 0..=1, flexible 0, on Controllers;
-    UnregisterBroker = 64, 0..=0, flexible 0, on Controllers;
+    UnregisterBroker = 64, 0..=0, flexible 0, on Both;
     AllocateProducerIds = 67, 0..=0, flexible 0, on Controllers;
     ControllerRegistration = 70, 0..=0, flexible 0, on Controllers;
     AssignReplicasToDirs = 73, 0..=0, flexible 0, on Controllers;
@@ -115,6 +115,25 @@ impl ApiKey {
     /// Whether controllers answer it: to brokers, to one another, and to tools that ask them (KIP-919).
     pub fn on_controllers(self) -> bool {
         self.listeners() != Listeners::Brokers
+    }
+
+    /// Whether brokers hand it to the active controller as it came (KIP-590): no other node can say what it asks for.
+    pub fn is_forwarded(self) -> bool {
+        use ApiKey::*;
+        matches!(
+            self,
+            CreateTopics
+                | DeleteTopics
+                | CreatePartitions
+                | AlterConfigs
+                | IncrementalAlterConfigs
+                | ElectLeaders
+                | AlterPartitionReassignments
+                | ListPartitionReassignments
+                | UpdateFeatures
+                | UnregisterBroker
+                | DescribeQuorum
+        )
     }
 
     /// Whether a request of this version is answered. Produce 0 to 2 are advertised only because librdkafka takes their

@@ -48,6 +48,31 @@ impl<'a> RequestFrame<'a> {
         Ok(RequestFrame { api, version, correlation_id: prefix.correlation_id, client_id, body })
     }
 
+    /// A whole request with its length in front, as the connection of one node to another sends it.
+    pub fn encode<'m>(
+        api: ApiKey,
+        version: i16,
+        correlation_id: i32,
+        client_id: &str,
+        message: &impl Wire<'m>,
+    ) -> Vec<u8> {
+        let mut header = Encoder::new(Vec::with_capacity(256), version, false);
+        0i32.write(&mut header);
+        api.code().write(&mut header);
+        version.write(&mut header);
+        correlation_id.write(&mut header);
+        Some(Str::from(client_id)).write(&mut header);
+        let mut body = Encoder::new(header.finish().0, version, api.flexible(version));
+        if body.flexible() {
+            body.put_tagged_fields(&[]);
+        }
+        message.write(&mut body);
+        let mut bytes = body.finish().0;
+        let length = i32::try_from(bytes.len() - size_of::<i32>()).expect("requests are below 2 GiB");
+        bytes[..size_of::<i32>()].copy_from_slice(&length.to_be_bytes());
+        bytes
+    }
+
     /// Decodes the body. Bytes behind the message are ignored, as Kafka ignores them.
     pub fn message<T: Wire<'a>>(&self) -> Result<T> {
         T::read(&mut self.body.clone())
@@ -64,6 +89,12 @@ pub struct ResponseFrame {
 }
 
 impl ResponseFrame {
+    /// A response that another node has encoded, without its length.
+    pub fn of_answer(answer: &[u8]) -> ResponseFrame {
+        let length = i32::try_from(answer.len()).expect("responses are below 2 GiB");
+        ResponseFrame { bytes: [&length.to_be_bytes(), answer].concat(), holes: Vec::new(), errors: Vec::new() }
+    }
+
     pub fn encode<'a>(api: ApiKey, version: i16, correlation_id: i32, message: &impl Wire<'a>) -> ResponseFrame {
         let mut encoder = Encoder::new(Vec::with_capacity(256), version, api.flexible(version));
         0i32.write(&mut encoder);
@@ -82,15 +113,64 @@ impl ResponseFrame {
     }
 }
 
+/// A response without its length, and the decoder standing at its body.
+#[derive(Debug)]
+pub struct AnswerFrame<'a> {
+    pub correlation_id: i32,
+    pub body: Decoder<'a>,
+}
+
+impl<'a> AnswerFrame<'a> {
+    /// Errors: `Truncated` and others if the header cannot be read.
+    pub fn read(api: ApiKey, version: i16, frame: &'a [u8]) -> Result<AnswerFrame<'a>> {
+        let mut decoder = Decoder::new(frame, version, api.flexible(version));
+        let correlation_id = i32::read(&mut decoder)?;
+        if decoder.flexible() && api != ApiKey::ApiVersions {
+            decoder.tagged_fields(|_, _| Ok(false))?;
+        }
+        Ok(AnswerFrame { correlation_id, body: decoder })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::messages::heartbeat::HeartbeatResponse;
+    use super::super::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
     use super::*;
 
     #[test]
     fn a_frame_counts_its_bytes_but_not_its_length() {
         let frame = ResponseFrame::encode(ApiKey::Heartbeat, 4, 7, &HeartbeatResponse::default());
         assert_eq!(frame.bytes, [0, 0, 0, 12, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_was_written() {
+        let request = HeartbeatRequest { group_id: "g".into(), ..Default::default() };
+        for version in ApiKey::Heartbeat.versions() {
+            let bytes = RequestFrame::encode(ApiKey::Heartbeat, version, 9, "me", &request);
+            let (length, frame) = bytes.split_at(4);
+            assert_eq!(i32::from_be_bytes(length.try_into().unwrap()) as usize, frame.len());
+            let prefix = RequestPrefix::read(frame).unwrap();
+            assert_eq!((prefix.api_key, prefix.api_version, prefix.correlation_id), (12, version, 9));
+            let read = RequestFrame::read(ApiKey::Heartbeat, prefix, frame).unwrap();
+            assert_eq!(read.client_id.as_deref(), Some("me"));
+            assert_eq!(&*read.message::<HeartbeatRequest>().unwrap().group_id, "g");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_as_it_was_written() {
+        for version in ApiKey::Heartbeat.versions() {
+            let frame = ResponseFrame::encode(
+                ApiKey::Heartbeat,
+                version,
+                7,
+                &HeartbeatResponse { throttle_time_ms: 3, error_code: 25 },
+            );
+            let mut read = AnswerFrame::read(ApiKey::Heartbeat, version, &frame.bytes[4..]).unwrap();
+            assert_eq!(read.correlation_id, 7);
+            assert_eq!(HeartbeatResponse::read(&mut read.body).unwrap().error_code, 25);
+        }
     }
 
     #[test]

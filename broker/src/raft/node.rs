@@ -1,7 +1,7 @@
 //! The node: what comes in is given to the role's handlers, then everything that is due is done.
 
 use super::action::{Action, Complaint, Correlation, Event, RequestId, SyncPoint};
-use super::ids::{LeaderAndEpoch, LeaderEpoch, OffsetAndEpoch, ReplicaId, SnapshotId};
+use super::ids::{LeaderAndEpoch, LeaderEpoch, OffsetAndEpoch, ReplicaId, ReplicaKey, SnapshotId};
 use super::log_view::{Comparison, LogView};
 use super::message::{Answer, Records, Refusal, Request, Response};
 use super::peers::{Asked, Peers};
@@ -111,6 +111,11 @@ impl Node {
     pub fn next_deadline(&self) -> i64 {
         let peers = self.peers.next_deadline(self.now).unwrap_or(i64::MAX);
         peers.min(self.role_deadline())
+    }
+
+    /// This node.
+    pub fn local(&self) -> ReplicaKey {
+        self.settings.local
     }
 
     pub fn log_end(&self) -> OffsetAndEpoch {

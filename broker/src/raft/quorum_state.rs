@@ -2,7 +2,8 @@
 
 use super::ids::{LeaderEpoch, ReplicaId, ReplicaKey};
 use crate::protocol::Uuid;
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What must survive a crash: in `epoch`, who leads if it is known, and whom this node voted for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,11 +13,21 @@ pub struct ElectionState {
     pub voted: Option<ReplicaKey>,
 }
 
+/// What a file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumStateFile {
+    pub election: ElectionState,
+    /// The voters as the node knew them; empty where the log itself says so (version 1).
+    pub voters: BTreeSet<ReplicaId>,
+    /// 0 or 1; Apache Kafka reads both.
+    pub version: i64,
+}
+
 /// Why a file is no election state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuorumStateError {
-    #[error("not the JSON of a quorum-state at byte {0}")]
-    Syntax(usize),
+    #[error("not JSON: {0}")]
+    Syntax(String),
     #[error("no valid field \"{0}\"")]
     Field(&'static str),
     #[error("data_version {0}, where 0 and 1 are known")]
@@ -52,147 +63,34 @@ fn id_or_none(id: Option<ReplicaId>) -> i32 {
 }
 
 /// Errors: `Syntax`, `Field`, `Version`: the node must not start, for it cannot know what it has promised.
-pub fn decode(text: &str) -> Result<ElectionState, QuorumStateError> {
-    let fields = Reader { text: text.as_bytes(), at: 0 }.file()?;
-    match fields.get("data_version") {
-        Some(Value::Number(0 | 1)) => {}
-        Some(Value::Number(version)) => return Err(QuorumStateError::Version(*version)),
-        _ => return Err(QuorumStateError::Field("data_version")),
+pub fn decode(text: &str) -> Result<QuorumStateFile, QuorumStateError> {
+    let json: Value = serde_json::from_str(text).map_err(|error| QuorumStateError::Syntax(error.to_string()))?;
+    let version = json.get("data_version").and_then(Value::as_i64).ok_or(QuorumStateError::Field("data_version"))?;
+    if !(0..=1).contains(&version) {
+        return Err(QuorumStateError::Version(version));
     }
-    let epoch = LeaderEpoch(number(&fields, "leaderEpoch")?);
+    let epoch = LeaderEpoch(number(&json, "leaderEpoch")?);
     if epoch.0 < 0 {
         return Err(QuorumStateError::Field("leaderEpoch"));
     }
-    let directory = match fields.get("votedDirectoryId") {
-        Some(Value::Text(id)) => Uuid::parse(id).ok_or(QuorumStateError::Field("votedDirectoryId"))?,
-        _ => Uuid::ZERO,
+    let directory = match json.get("votedDirectoryId").and_then(Value::as_str) {
+        Some(id) => Uuid::parse(id).ok_or(QuorumStateError::Field("votedDirectoryId"))?,
+        None => Uuid::ZERO,
     };
-    let voted = replica(number(&fields, "votedId")?).map(|id| ReplicaKey { id, directory });
-    Ok(ElectionState { epoch, leader: replica(number(&fields, "leaderId")?), voted })
+    let voted = replica(number(&json, "votedId")?).map(|id| ReplicaKey { id, directory });
+    let voters = json.get("currentVoters").and_then(Value::as_array).into_iter().flatten();
+    let voters = voters.map(|voter| number(voter, "voterId").map(ReplicaId)).collect::<Result<_, _>>()?;
+    let election = ElectionState { epoch, leader: replica(number(&json, "leaderId")?), voted };
+    Ok(QuorumStateFile { election, voters, version })
 }
 
 fn replica(id: i32) -> Option<ReplicaId> {
     (id >= 0).then_some(ReplicaId(id))
 }
 
-fn number(fields: &BTreeMap<String, Value>, name: &'static str) -> Result<i32, QuorumStateError> {
-    match fields.get(name) {
-        Some(Value::Number(number)) => i32::try_from(*number).map_err(|_| QuorumStateError::Field(name)),
-        _ => Err(QuorumStateError::Field(name)),
-    }
-}
-
-#[derive(Debug)]
-enum Value {
-    Number(i64),
-    Text(String),
-    /// An array of objects, or null: nothing that a node needs.
-    Other,
-}
-
-/// Reads the JSON that such a file may hold: integers, strings without escapes, arrays of objects.
-struct Reader<'a> {
-    text: &'a [u8],
-    at: usize,
-}
-
-impl Reader<'_> {
-    fn file(mut self) -> Result<BTreeMap<String, Value>, QuorumStateError> {
-        let fields = self.object(true)?;
-        self.space();
-        if self.at < self.text.len() { Err(self.error()) } else { Ok(fields) }
-    }
-
-    fn object(&mut self, arrays: bool) -> Result<BTreeMap<String, Value>, QuorumStateError> {
-        let mut fields = BTreeMap::new();
-        self.expect(b'{')?;
-        if self.accept(b'}') {
-            return Ok(fields);
-        }
-        loop {
-            let name = self.string()?;
-            self.expect(b':')?;
-            let value = self.value(arrays)?;
-            fields.insert(name, value);
-            if !self.accept(b',') {
-                self.expect(b'}')?;
-                return Ok(fields);
-            }
-        }
-    }
-
-    fn value(&mut self, arrays: bool) -> Result<Value, QuorumStateError> {
-        match self.peek() {
-            Some(b'"') => self.string().map(Value::Text),
-            Some(b'[') if arrays => self.array().map(|()| Value::Other),
-            Some(b'n') => {
-                let null = self.text[self.at..].starts_with(b"null");
-                self.at += 4;
-                if null { Ok(Value::Other) } else { Err(self.error()) }
-            }
-            _ => self.integer().map(Value::Number),
-        }
-    }
-
-    fn array(&mut self) -> Result<(), QuorumStateError> {
-        self.expect(b'[')?;
-        if self.accept(b']') {
-            return Ok(());
-        }
-        loop {
-            self.object(false)?;
-            if !self.accept(b',') {
-                return self.expect(b']');
-            }
-        }
-    }
-
-    fn string(&mut self) -> Result<String, QuorumStateError> {
-        self.expect(b'"')?;
-        let length = self.text[self.at..].iter().position(|byte| *byte == b'"').ok_or_else(|| self.error())?;
-        let bytes = &self.text[self.at..self.at + length];
-        if bytes.contains(&b'\\') {
-            return Err(self.error());
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| self.error())?.to_owned();
-        self.at += length + 1;
-        Ok(text)
-    }
-
-    fn integer(&mut self) -> Result<i64, QuorumStateError> {
-        self.space();
-        let rest = &self.text[self.at..];
-        let length = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'-').count();
-        let number = std::str::from_utf8(&rest[..length]).ok().and_then(|digits| digits.parse().ok());
-        let number = number.ok_or_else(|| self.error())?;
-        self.at += length;
-        Ok(number)
-    }
-
-    fn space(&mut self) {
-        while self.text.get(self.at).is_some_and(u8::is_ascii_whitespace) {
-            self.at += 1;
-        }
-    }
-
-    fn peek(&mut self) -> Option<u8> {
-        self.space();
-        self.text.get(self.at).copied()
-    }
-
-    fn accept(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), QuorumStateError> {
-        if self.accept(byte) { Ok(()) } else { Err(self.error()) }
-    }
-
-    fn error(&self) -> QuorumStateError {
-        QuorumStateError::Syntax(self.at)
-    }
+fn number(json: &Value, name: &'static str) -> Result<i32, QuorumStateError> {
+    let number = json.get(name).and_then(Value::as_i64).and_then(|number| i32::try_from(number).ok());
+    number.ok_or(QuorumStateError::Field(name))
 }
 
 #[cfg(test)]
@@ -203,7 +101,8 @@ mod tests {
     fn kafkas_own_file_is_read_and_written() {
         let file = r#"{"clusterId":"","leaderId":1,"leaderEpoch":7,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1},{"voterId":3}],"data_version":0}"#;
         let state = ElectionState { epoch: LeaderEpoch(7), leader: Some(ReplicaId(1)), voted: None };
-        assert_eq!(decode(file), Ok(state));
+        let voters = BTreeSet::from([ReplicaId(1), ReplicaId(3)]);
+        assert_eq!(decode(file), Ok(QuorumStateFile { election: state, voters, version: 0 }));
         assert_eq!(encode_v0(&state, &BTreeSet::from([ReplicaId(1), ReplicaId(3)])), file);
     }
 
@@ -213,7 +112,8 @@ mod tests {
         let voted = Some(ReplicaKey { id: ReplicaId(2), directory });
         let state = ElectionState { epoch: LeaderEpoch(3), leader: None, voted };
         let file = r#"{"leaderId":-1,"leaderEpoch":3,"votedId":2,"votedDirectoryId":"erIx0-lUXyVlJ20QY0f7kg","data_version":1}"#;
-        assert_eq!((encode_v1(&state).as_str(), decode(file)), (file, Ok(state)));
+        let read = QuorumStateFile { election: state, voters: BTreeSet::new(), version: 1 };
+        assert_eq!((encode_v1(&state).as_str(), decode(file)), (file, Ok(read)));
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod apply;
 mod config_rules;
 mod figures;
 mod group_log;
+mod lifecycle;
+mod parts;
 mod sockets;
 mod start;
 mod upkeep;
@@ -19,9 +21,21 @@ pub use start::Server;
 use crate::config::Config;
 use std::future::Future;
 
-/// Runs a broker until `stop` is ready. Errors: why it cannot start, or what went wrong while it stopped.
+/// Runs a node until `stop` is ready. Errors: why it cannot start or go on, or what went wrong while it stopped.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let server = Server::start(config).await?;
-    stop.await;
-    server.stop().await
+    tokio::pin!(stop);
+    let mut server = Server::start(config).await?;
+    let joined = tokio::select! {
+        joined = server.join() => joined,
+        () = &mut stop => return server.stop().await,
+    };
+    let ended = match joined {
+        Err(error) => Err(error),
+        Ok(()) => tokio::select! {
+            () = &mut stop => Ok(()),
+            reason = server.failed() => Err(anyhow::Error::msg(reason)),
+        },
+    };
+    let stopped = server.stop().await;
+    ended.and(stopped)
 }

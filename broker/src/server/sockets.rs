@@ -24,13 +24,25 @@ pub struct BoundListener {
     pub socket: TcpListener,
 }
 
-/// Binds every listener for clients. A quorum of one has nobody to talk to, so those for controllers are not opened.
-/// Errors: the first that cannot be bound.
-pub async fn bind_all(config: &NetworkConfig) -> Result<Vec<BoundListener>, StartError> {
+/// The listeners of a node.
+pub struct BoundListeners {
+    pub clients: Vec<BoundListener>,
+    pub controllers: Vec<BoundListener>,
+}
+
+/// Binds every listener. Errors: the first that cannot be bound.
+pub async fn bind_all(config: &NetworkConfig) -> Result<BoundListeners, StartError> {
+    let backlog = config.backlog;
+    let clients = bind_each(&config.listeners.broker, backlog).await?;
+    let controllers = bind_each(&config.listeners.controller, backlog).await?;
+    Ok(BoundListeners { clients, controllers })
+}
+
+async fn bind_each(listeners: &[ListenerConfig], backlog: u32) -> Result<Vec<BoundListener>, StartError> {
     let mut bound = Vec::new();
-    for listener in &config.listeners.broker {
+    for listener in listeners {
         let failed = |error| StartError::Listen { listener: listener.to_string(), error };
-        let socket = bind(listener, config.backlog).await.map_err(failed)?;
+        let socket = bind(listener, backlog).await.map_err(failed)?;
         let port = socket.local_addr().map_err(failed)?.port();
         bound.push(BoundListener { name: listener.name.clone(), port, socket });
     }

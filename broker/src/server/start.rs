@@ -1,128 +1,252 @@
-//! A broker at work: what it has running, started in order and stopped in order.
+//! A node at work: what it has running, started in order and stopped in order.
 
-use super::apply::{Applier, FoundPartitions};
-use super::config_rules::Rules;
+use super::apply::Applier;
 use super::figures::BrokerFigures;
-use super::sockets::{self, BoundListener};
+use super::lifecycle::{Lifecycle, Standing, Wish};
+use super::parts;
+use super::sockets::{self, BoundListener, BoundListeners};
 use super::upkeep::{Upkeep, UpkeepConfig};
 use crate::config::Config;
-use crate::controller::driver::{Driver, DriverConfig, MetadataLogConfig};
-use crate::controller::image::{Endpoint, SupportedFeature};
-use crate::controller::request::{NewTopic, RegisterBroker};
-use crate::controller::state::TopicDefaults;
-use crate::controller::{ControllerClient, SUPPORTED_FEATURES, topic_name};
-use crate::coordinator::{GroupConfig, Groups};
+use crate::controller::driver::Driver;
+use crate::coordinator::Groups;
 use crate::handlers::fetch::session::Sessions;
-use crate::handlers::{MetadataSettings, Rooms, Settings, now_ms};
-use crate::log::{FileCache, LogDirectory, LogDirs};
+use crate::handlers::{BrokerConnections, Rooms, now_ms};
 use crate::metrics::Metrics;
 use crate::metrics::http::{self, Readiness, Site};
-use crate::network::{ConnectionLimits, Listener};
+use crate::network::{ConnectionLimits, Listener, Serves};
 use crate::partition::Partitions;
-use crate::protocol::Uuid;
 use crate::telemetry::RateLimited;
 use anyhow::Context;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
-/// Log files that are open at the same time, at most; those beyond are closed, and opened again when they are used.
-const OPEN_FILES_MAX: usize = 4096;
 /// How long a stop waits for the requests that are under way.
 const STOP_WAIT: Duration = Duration::from_secs(10);
+/// How long it waits for others to lead what this broker leads, and the quorum.
+const HAND_OVER_WAIT: Duration = Duration::from_secs(10);
+const QUORUM_HAND_OVER_WAIT: Duration = Duration::from_secs(1);
+/// How long a node waits for its cluster before it says so.
+const QUORUM_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A running broker.
+/// A running node.
 pub struct Server {
+    config: Config,
+    began: Instant,
     rooms: Arc<Rooms>,
-    applier: Arc<Applier>,
     controller: Driver,
-    upkeep: JoinHandle<()>,
-    group_deadlines: tokio::task::JoinHandle<()>,
+    /// The listeners for clients, until they are served.
+    clients: Option<Vec<BoundListener>>,
+    broker: Option<Broker>,
     readiness: Arc<Readiness>,
-    shutdown: watch::Sender<bool>,
-    /// Ends when the last connection does.
+    sockets: Sockets,
+    /// Ends when the last connection of a client does.
     connections: mpsc::Receiver<()>,
+}
+
+/// What tells connections to end.
+struct Sockets {
+    clients: watch::Sender<bool>,
+    controllers: watch::Sender<bool>,
+    alive: Option<mpsc::Sender<()>>,
+    limits: Arc<ConnectionLimits>,
+}
+
+/// What a node has running that serves clients.
+struct Broker {
+    applier: Arc<Applier>,
+    upkeep: JoinHandle<()>,
     stopped_upkeep: std::sync::mpsc::Sender<()>,
+    group_deadlines: tokio::task::JoinHandle<()>,
+    wish: watch::Sender<Wish>,
+    standing: watch::Receiver<Standing>,
 }
 
 impl Server {
-    /// Errors: why the broker cannot start, one clear line each.
+    /// Takes part in the quorum from now on; clients are served once [`Server::join`] returns.
+    /// Errors: why the node cannot start, one clear line each.
     pub async fn start(config: Config) -> anyhow::Result<Server> {
         let began = Instant::now();
-        let listeners = sockets::bind_all(&config.network).await?;
+        let BoundListeners { clients, controllers } = sockets::bind_all(&config.network).await?;
         let metrics_socket = sockets::bind_metrics(config.metrics.as_ref()).await?;
-        let log_dirs = open_log_dirs(&config)?;
-        let groups = Arc::new(Groups::new(group_config(&config), Arc::new(now_ms)));
-        let partitions = Arc::<Partitions>::default();
-        let (controller, client) = start_controller(&config, &listeners, &log_dirs)?;
-        let controller_client = Arc::new(client);
-        let applier = Arc::new(applier(&config, &log_dirs, &partitions, &groups)?);
-        subscribe(&controller_client, &applier).await;
-        applier.set_strays_aside(&controller_client.image());
-
+        let log_dirs = parts::log_dirs(&config)?;
+        let groups = Arc::new(Groups::new(parts::group_config(&config), Arc::new(now_ms)));
+        let (controller, client) = parts::controller(&config, &log_dirs)?;
+        let client = Arc::new(client);
         let rooms = Arc::new(Rooms {
-            partitions,
+            partitions: Arc::<Partitions>::default(),
             log_dirs,
-            controller: controller_client,
+            broker_connections: BrokerConnections::new(client.clone()),
+            controller: client,
             groups,
             fetch_sessions: Sessions::new(config.fetch.sessions_max as usize),
             metrics: Arc::new(Metrics::new()),
-            settings: settings(&config),
+            settings: parts::settings(&config),
             client_faults: RateLimited::new(),
             storage_faults: RateLimited::new(),
         });
         rooms.metrics.ask(BrokerFigures::of(&rooms));
-        let groups = rooms.groups.clone();
-        let group_deadlines = tokio::spawn(async move { groups.run().await });
-        let (upkeep, stopped_upkeep) = start_upkeep(&config, &rooms, applier.clone());
-        let (shutdown, stopping) = watch::channel(false);
+        let overrides = sockets::resolve_overrides(&config.network.limits.per_ip_overrides).await;
+        let limits = &config.network.limits;
+        let limits = ConnectionLimits::new(limits.connections_max as usize, limits.per_ip_max as usize, overrides);
         let (alive, connections) = mpsc::channel(1);
+        let sockets = Sockets {
+            clients: watch::Sender::new(false),
+            controllers: watch::Sender::new(false),
+            alive: Some(alive),
+            limits,
+        };
         let readiness = Arc::<Readiness>::default();
-        serve_metrics(metrics_socket, &rooms, &readiness, stopping.clone());
-        serve_clients(&config, listeners, &rooms, stopping, alive).await;
-        readiness.set(true);
+        serve_metrics(metrics_socket, &rooms, &readiness, sockets.controllers.subscribe());
+        let clients = Some(clients);
+        let server =
+            Server { config, began, rooms, controller, clients, broker: None, readiness, sockets, connections };
+        server.serve(controllers, Serves::Controllers, &server.sockets.controllers);
+        Ok(server)
+    }
+
+    /// Finds the cluster's controller and, as a broker, becomes one of the cluster: registers, opens what it holds, serves.
+    /// Errors: the cluster refuses it.
+    pub async fn join(&mut self) -> anyhow::Result<()> {
+        self.await_quorum().await;
+        if self.config.node.is_broker {
+            self.join_as_broker().await?;
+        }
+        self.readiness.set(true);
         info!(
-            node = config.node.id,
-            cluster = rooms.log_dirs.cluster_id(),
-            log_dirs = ?config.log_dirs.dirs,
-            ready_ms = began.elapsed().as_millis(),
+            node = self.config.node.id,
+            cluster = self.rooms.log_dirs.cluster_id(),
+            log_dirs = ?self.config.log_dirs.dirs,
+            ready_ms = self.began.elapsed().as_millis(),
             "serving"
         );
-        Ok(Server {
-            rooms,
-            applier,
-            controller,
-            upkeep,
-            group_deadlines,
-            readiness,
-            shutdown,
-            connections,
-            stopped_upkeep,
-        })
+        Ok(())
+    }
+
+    async fn await_quorum(&self) {
+        let leader = self.rooms.controller.leader_known();
+        tokio::pin!(leader);
+        while tokio::time::timeout(QUORUM_PATIENCE, &mut leader).await.is_err() {
+            warn!(voters = ?self.config.quorum.voters, "no controller is active yet: waiting for a majority of the voters");
+        }
+    }
+
+    async fn join_as_broker(&mut self) -> anyhow::Result<()> {
+        let rooms = self.rooms.clone();
+        let applier = Arc::new(parts::applier(&self.config, &rooms)?);
+        let clients = self.clients.take().unwrap_or_default();
+        let (wish, wishes) = watch::channel(Wish::Prepare);
+        let (standing_known, mut standing) = watch::channel(Standing::Unregistered);
+        let lifecycle = Lifecycle {
+            client: rooms.controller.clone(),
+            registration: parts::registration(&self.config, &clients, &rooms.log_dirs),
+            interval: Duration::from_millis(u64::try_from(self.config.node.heartbeat_interval_ms).unwrap_or(0)),
+            wish: wishes,
+            standing: standing_known,
+        };
+        tokio::spawn(lifecycle.run());
+        let subscriber = applier.clone();
+        rooms.controller.subscribe(Box::new(move |_, image, delta| subscriber.apply(image, delta))).await;
+        let epoch = registered(&mut standing).await?;
+        // All that was decided before this broker was registered is applied: it holds what it should.
+        let id = self.config.node.id;
+        let image =
+            rooms.controller.applied(|image| image.brokers.get(&id).is_some_and(|own| own.epoch >= epoch)).await;
+        applier.set_strays_aside(&image);
+        let (upkeep, stopped_upkeep) = start_upkeep(&self.config, &rooms, applier.clone());
+        let groups = rooms.groups.clone();
+        let group_deadlines = tokio::spawn(async move { groups.run().await });
+        self.serve(clients, Serves::Clients, &self.sockets.clients);
+        wish.send_replace(Wish::Serve);
+        self.broker =
+            Some(Broker { applier, upkeep, stopped_upkeep, group_deadlines, wish, standing: standing.clone() });
+        let serving = |standing: &Standing| matches!(standing, Standing::Serving { .. } | Standing::Refused(_));
+        standing.wait_for(serving).await.context("the broker's life has ended")?;
+        Ok(())
+    }
+
+    /// Returns if the node cannot go on, with the reason.
+    pub async fn failed(&self) -> String {
+        let refused = async {
+            let Some(broker) = &self.broker else { return std::future::pending().await };
+            let mut standing = broker.standing.clone();
+            let refused = standing.wait_for(|standing| matches!(standing, Standing::Refused(_))).await;
+            match refused.as_deref() {
+                Ok(Standing::Refused(reason)) => reason.clone(),
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reason = refused => reason,
+            reason = self.controller.failed() => reason,
+        }
     }
 
     /// Ends all that runs. Errors: something was not written whole; the next start will validate the logs.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         info!("stopping");
         self.readiness.set(false);
-        self.shutdown.send_replace(true);
+        if let Some(broker) = &mut self.broker
+            && self.config.node.controlled_shutdown
+        {
+            broker.wish.send_replace(Wish::End);
+            let may_end = broker.standing.wait_for(|standing| *standing == Standing::MayEnd);
+            if tokio::time::timeout(HAND_OVER_WAIT, may_end).await.is_err() {
+                warn!("the controller has not let this broker go; it ends all the same");
+            }
+        }
+        self.sockets.clients.send_replace(true);
+        self.sockets.alive = None;
         if tokio::time::timeout(STOP_WAIT, self.connections.recv()).await.is_err() {
             warn!("some requests are still under way, and are given up");
         }
-        self.group_deadlines.abort();
-        drop(self.stopped_upkeep);
-        let (rooms, applier, controller, upkeep) = (self.rooms, self.applier, self.controller, self.upkeep);
-        tokio::task::spawn_blocking(move || close(&rooms, &applier, controller, upkeep)).await?
+        if !self.config.quorum.voters.is_empty() && self.rooms.controller.leads() {
+            self.controller.hand_over(QUORUM_HAND_OVER_WAIT).await;
+        }
+        self.sockets.controllers.send_replace(true);
+        let (rooms, broker, controller) = (self.rooms, self.broker, self.controller);
+        tokio::task::spawn_blocking(move || close(&rooms, broker, controller)).await?
+    }
+
+    fn serve(&self, listeners: Vec<BoundListener>, serves: Serves, stopping: &watch::Sender<bool>) {
+        let network = Arc::new(self.config.network.clone());
+        for bound in listeners {
+            let address = bound.socket.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
+            info!(listener = bound.name, address, "listening");
+            let limits = self.sockets.limits.clone();
+            let listener =
+                Listener::new(bound.socket, &bound.name, serves, network.clone(), limits, self.rooms.clone());
+            let alive = match serves {
+                Serves::Clients => self.sockets.alive.clone(),
+                // Those of the quorum end with the process, and nobody waits for them.
+                Serves::Controllers => None,
+            };
+            tokio::spawn(listener.run(stopping.subscribe(), alive));
+        }
+    }
+}
+
+async fn registered(standing: &mut watch::Receiver<Standing>) -> anyhow::Result<i64> {
+    let known = standing.wait_for(|standing| *standing != Standing::Unregistered).await;
+    match &*known.context("the broker's life has ended")? {
+        Standing::Fenced { epoch } | Standing::Serving { epoch } => Ok(*epoch),
+        Standing::Refused(reason) => anyhow::bail!("{reason}"),
+        Standing::Unregistered | Standing::MayEnd => unreachable!("it wants to be prepared"),
     }
 }
 
 /// Closes the logs; what is left behind is whole only if all of them were.
-fn close(rooms: &Rooms, applier: &Applier, controller: Driver, upkeep: JoinHandle<()>) -> anyhow::Result<()> {
-    if upkeep.join().is_err() {
-        error!("the upkeep of the logs had ended early");
-    }
+fn close(rooms: &Rooms, broker: Option<Broker>, controller: Driver) -> anyhow::Result<()> {
+    let applier = broker.map(|broker| {
+        broker.group_deadlines.abort();
+        drop(broker.stopped_upkeep);
+        if broker.upkeep.join().is_err() {
+            error!("the upkeep of the logs had ended early");
+        }
+        broker.applier
+    });
     controller.stop().context("the metadata log was not closed whole")?;
     let partitions = rooms.partitions.all();
     let high_watermarks = rooms.log_dirs.checkpoint_high_watermarks(|topic, partition| {
@@ -133,146 +257,12 @@ fn close(rooms: &Rooms, applier: &Applier, controller: Driver, upkeep: JoinHandl
         partition.close().with_context(|| format!("{topic}-{index} was not closed whole"))?;
     }
     high_watermarks.and_then(|()| rooms.log_dirs.checkpoint()).context("the checkpoints were not written")?;
-    anyhow::ensure!(!applier.has_failed(), "some logs could not be used; the next start validates them");
-    rooms.log_dirs.mark_clean_shutdown().context("the clean shutdown was not marked")?;
+    let failed = applier.is_some_and(|applier| applier.has_failed());
+    anyhow::ensure!(!failed, "some logs could not be used; the next start validates them");
+    let marked = rooms.log_dirs.mark_clean_shutdown(rooms.controller.broker_epoch());
+    marked.context("the clean shutdown was not marked")?;
     info!("stopped cleanly");
     Ok(())
-}
-
-fn open_log_dirs(config: &Config) -> anyhow::Result<Arc<LogDirs>> {
-    let mut paths = config.log_dirs.dirs.clone();
-    if !paths.contains(&config.log_dirs.metadata_dir) {
-        paths.push(config.log_dirs.metadata_dir.clone());
-    }
-    let log_dirs = LogDirs::open(&paths, config.node.id, None, FileCache::new(OPEN_FILES_MAX))?;
-    log_dirs.set_producer_id_expiration_ms(config.log_dirs.producer_id_expiration_ms);
-    Ok(Arc::new(log_dirs))
-}
-
-fn start_controller(
-    config: &Config,
-    listeners: &[BoundListener],
-    log_dirs: &LogDirs,
-) -> anyhow::Result<(Driver, ControllerClient)> {
-    let is_metadata = |directory: &&Arc<LogDirectory>| directory.path() == config.log_dirs.metadata_dir;
-    let directory = log_dirs.directories().iter().find(is_metadata).expect("it is among those opened").clone();
-    let started = Driver::start(DriverConfig {
-        cluster_id: log_dirs.cluster_id().to_owned(),
-        directory,
-        log: MetadataLogConfig {
-            segment_bytes: config.metadata_log.segment_bytes,
-            segment_ms: config.metadata_log.segment_ms,
-            snapshot_after_bytes: config.metadata_log.snapshot_after_bytes,
-            snapshot_interval_ms: config.metadata_log.snapshot_interval_ms,
-        },
-        registration: registration(config, listeners, log_dirs),
-        defaults: TopicDefaults {
-            partitions: config.topics.partitions,
-            replication_factor: config.topics.replication_factor,
-        },
-        internal_topics: vec![offsets_topic(config)],
-        deletes_topics: config.topics.delete,
-        rules: Arc::new(Rules { broker_id: config.node.id, settings: config.settings.clone() }),
-        seed: rand::random(),
-    })?;
-    Ok(started)
-}
-
-fn registration(config: &Config, listeners: &[BoundListener], log_dirs: &LogDirs) -> RegisterBroker {
-    const PLAINTEXT: i16 = 0;
-    let endpoint = |listener: &BoundListener| {
-        let advertised = config.network.listeners.advertised.iter().find(|other| other.name == listener.name)?;
-        Some(Endpoint {
-            name: listener.name.clone(),
-            host: advertised.host.clone(),
-            // A port of 0 is the one that the operating system chose.
-            port: if advertised.port == 0 { listener.port } else { advertised.port },
-            security_protocol: PLAINTEXT,
-        })
-    };
-    let feature = |(name, levels): (&str, std::ops::RangeInclusive<i16>)| SupportedFeature {
-        name: name.to_owned(),
-        min: *levels.start(),
-        max: *levels.end(),
-    };
-    RegisterBroker {
-        id: config.node.id,
-        incarnation: Uuid::from_random(rand::random()),
-        endpoints: listeners.iter().filter_map(endpoint).collect(),
-        features: SUPPORTED_FEATURES.into_iter().map(feature).collect(),
-        rack: config.node.rack.clone(),
-        directories: log_dirs.directories().iter().map(|directory| directory.id()).collect(),
-        previous_epoch: -1,
-    }
-}
-
-fn offsets_topic(config: &Config) -> NewTopic {
-    let configs = [
-        ("cleanup.policy", "compact".to_owned()),
-        ("compression.type", "producer".to_owned()),
-        ("segment.bytes", config.offsets.topic_segment_bytes.to_string()),
-    ];
-    NewTopic {
-        partitions: config.offsets.topic_partitions,
-        replication_factor: config.offsets.topic_replication_factor,
-        configs: configs.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect(),
-        ..NewTopic::with_defaults(topic_name::CONSUMER_OFFSETS)
-    }
-}
-
-fn group_config(config: &Config) -> GroupConfig {
-    GroupConfig {
-        min_session_timeout_ms: config.groups.session_timeout_ms_min,
-        max_session_timeout_ms: config.groups.session_timeout_ms_max,
-        initial_rebalance_delay_ms: config.groups.initial_rebalance_delay_ms,
-        max_size: config.groups.members_max as usize,
-        offset_metadata_max_bytes: config.offsets.metadata_bytes_max as usize,
-        offsets_retention_ms: config.offsets.retention_ms,
-        offsets_retention_check_interval_ms: config.offsets.retention_check_interval_ms,
-        offsets_load_buffer_size: config.offsets.load_buffer_bytes as usize,
-        offsets_commit_timeout_ms: u64::try_from(config.offsets.commit_timeout_ms).unwrap_or(0),
-        offsets_topic_num_partitions: config.offsets.topic_partitions,
-        offsets_topic_replication_factor: config.offsets.topic_replication_factor,
-        offsets_topic_segment_bytes: config.offsets.topic_segment_bytes,
-    }
-}
-
-fn applier(
-    config: &Config,
-    log_dirs: &Arc<LogDirs>,
-    partitions: &Arc<Partitions>,
-    groups: &Arc<Groups>,
-) -> anyhow::Result<Applier> {
-    const METADATA_TOPIC: &str = "__cluster_metadata";
-    let found = log_dirs.partitions()?.into_iter().filter(|found| found.topic != METADATA_TOPIC);
-    let found: FoundPartitions = found.map(|found| ((found.topic.clone(), found.partition), found)).collect();
-    Ok(Applier {
-        broker_id: config.node.id,
-        log_dirs: log_dirs.clone(),
-        partitions: partitions.clone(),
-        groups: groups.clone(),
-        settings: config.settings.clone(),
-        found: Mutex::new(found),
-        failed: Mutex::default(),
-        open_threads: (config.log_dirs.recovery_threads_per_dir as usize).max(1) * log_dirs.directories().len(),
-        commit_timeout: Duration::from_millis(u64::try_from(config.offsets.commit_timeout_ms).unwrap_or(0)),
-        runtime: tokio::runtime::Handle::current(),
-    })
-}
-
-/// Applies what there is now before it returns, and every change from then on before that is answered.
-async fn subscribe(controller: &ControllerClient, applier: &Arc<Applier>) {
-    let applier = applier.clone();
-    controller.subscribe(Box::new(move |_, image, delta| applier.apply(image, delta))).await;
-}
-
-fn settings(config: &Config) -> Settings {
-    Settings {
-        node_id: config.node.id,
-        config: config.settings.clone(),
-        metadata: MetadataSettings { auto_create_topics: config.topics.auto_create },
-        fetch_bytes_max: i32::try_from(config.fetch.bytes_max).unwrap_or(i32::MAX),
-    }
 }
 
 fn start_upkeep(
@@ -307,23 +297,4 @@ fn serve_metrics(
     tokio::spawn(http::serve(socket, site, async move {
         stopping.wait_for(|stop| *stop).await.ok();
     }));
-}
-
-async fn serve_clients(
-    config: &Config,
-    listeners: Vec<BoundListener>,
-    rooms: &Arc<Rooms>,
-    stopping: watch::Receiver<bool>,
-    alive: mpsc::Sender<()>,
-) {
-    let limits = &config.network.limits;
-    let overrides = sockets::resolve_overrides(&limits.per_ip_overrides).await;
-    let limits = ConnectionLimits::new(limits.connections_max as usize, limits.per_ip_max as usize, overrides);
-    let network = Arc::new(config.network.clone());
-    for bound in listeners {
-        let address = bound.socket.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
-        info!(listener = bound.name, address, "listening");
-        let listener = Listener::new(bound.socket, &bound.name, network.clone(), limits.clone(), rooms.clone());
-        tokio::spawn(listener.run(stopping.clone(), alive.clone()));
-    }
 }

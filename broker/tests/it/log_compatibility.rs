@@ -64,7 +64,7 @@ fn open(dirs: &LogDirs, topic: &str) -> Log {
 fn close(dirs: &LogDirs, log: &mut Log) {
     log.close().expect("closed");
     dirs.checkpoint().expect("checkpoints");
-    dirs.mark_clean_shutdown().expect("the marker");
+    dirs.mark_clean_shutdown(-1).expect("the marker");
 }
 
 /// A value that no other record has.

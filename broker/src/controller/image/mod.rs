@@ -65,9 +65,15 @@ impl MetadataImage {
         self.brokers.values().map(|broker| &**broker).filter(|broker| !broker.fenced)
     }
 
-    /// The replicas of a partition whose brokers are fenced or gone.
-    pub fn offline_replicas(&self, partition: &PartitionRegistration) -> impl Iterator<Item = i32> {
-        partition.replicas.iter().copied().filter(|id| self.live_broker(*id).is_none())
+    /// The replicas of a partition that clients of the listener `listener` cannot reach: their brokers are fenced, gone, or
+    /// have no address there.
+    pub fn offline_replicas(&self, partition: &PartitionRegistration, listener: &str) -> impl Iterator<Item = i32> {
+        partition.replicas.iter().copied().filter(|id| self.address(*id, listener).is_none())
+    }
+
+    /// Where clients of the listener `listener` reach an unfenced broker.
+    pub fn address(&self, id: i32, listener: &str) -> Option<&Endpoint> {
+        self.live_broker(id)?.endpoint(listener)
     }
 
     /// The offset of the last applied record; -1 where there is none.

@@ -6,8 +6,12 @@ use crate::controller::driver::{Driver, DriverConfig, MetadataLogConfig};
 use crate::controller::image::ResourceType;
 use crate::controller::metadata_log::MetadataError;
 use crate::controller::request::*;
-use crate::controller::state::TopicDefaults;
+use crate::controller::state::ControllerSettings;
 use crate::log::{FileCache, LogDirs};
+use crate::protocol::Uuid;
+use crate::raft::wire::Border;
+use crate::raft::{self, ReplicaId, ReplicaKey};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,25 +34,34 @@ impl Node {
         Node { directory: tempfile::tempdir().unwrap(), log: MetadataLogConfig::default() }
     }
 
-    pub fn start(&self) -> Result<Running, MetadataError> {
-        self.start_as(1)
+    pub async fn start(&self) -> Result<Running, MetadataError> {
+        self.start_as(1).await
     }
 
-    pub fn start_as(&self, id: i32) -> Result<Running, MetadataError> {
+    /// Starts the node as a quorum of one, and waits until its broker is unfenced.
+    pub async fn start_as(&self, id: i32) -> Result<Running, MetadataError> {
         let paths = [self.directory.path().to_owned()];
         let log_dirs = LogDirs::open(&paths, 1, None, FileCache::new(100)).unwrap();
+        let local = ReplicaKey::of(ReplicaId(id));
         let (driver, client) = Driver::start(DriverConfig {
-            cluster_id: log_dirs.cluster_id().to_owned(),
             directory: log_dirs.directories()[0].clone(),
             log: self.log,
-            registration: RegisterBroker { directories: vec![log_dirs.directories()[0].id()], ..broker(id, None) },
-            defaults: TopicDefaults::default(),
+            quorum: raft::Settings::new(local, [local.id]),
+            border: Border {
+                cluster_id: log_dirs.cluster_id().to_owned(),
+                local,
+                listener: "CONTROLLER".into(),
+                voters: BTreeMap::new(),
+            },
+            controller: ControllerSettings { node_id: id, ..ControllerSettings::default() },
             internal_topics: vec![topic("__consumer_offsets", 4, 1)],
             deletes_topics: true,
             rules: Arc::new(FewRules),
             seed: 7,
         })?;
-        Ok(Running { driver, client, log_dirs })
+        let running = Running { driver, client, log_dirs };
+        running.register(id).await;
+        Ok(running)
     }
 
     pub fn metadata_directory(&self) -> PathBuf {
@@ -68,11 +81,44 @@ fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 impl Running {
+    async fn register(&self, id: i32) {
+        let directories = vec![self.log_dirs.directories()[0].id()];
+        let incarnation = Uuid::from_random(rand::random());
+        let registration = RegisterBroker { directories, incarnation, ..broker(id, None) };
+        let epoch = self.client.register_broker(registration).await.unwrap().unwrap();
+        self.client.set_broker_epoch(epoch);
+        loop {
+            let heartbeat = BrokerHeartbeat {
+                id,
+                epoch,
+                metadata_end_offset: self.client.image().applied.end_offset,
+                wants_fence: false,
+                wants_shutdown: false,
+                offline_directories: Vec::new(),
+            };
+            if !self.client.broker_heartbeat(heartbeat).await.unwrap().unwrap().is_fenced {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.client.applied(|image| image.live_broker(id).is_some()).await;
+    }
+
+    /// Has `work` done by the thread that writes the metadata log.
+    pub async fn on_the_drivers_thread(&self, work: impl FnOnce() + Send + 'static) {
+        self.client.on_the_drivers_thread(Box::new(work)).await;
+    }
+
+    /// Has `work` done by the thread that syncs the metadata log.
+    pub async fn on_the_syncing_thread(&self, work: impl FnOnce() + Send + 'static) {
+        self.client.on_the_syncing_thread(Box::new(work)).await;
+    }
+
     pub fn stop(self) {
         drop(self.client);
         self.driver.stop().unwrap();
         self.log_dirs.checkpoint().unwrap();
-        self.log_dirs.mark_clean_shutdown().unwrap();
+        self.log_dirs.mark_clean_shutdown(-1).unwrap();
     }
 
     /// Ends as kill -9 does for the files: nothing is closed or marked.
@@ -81,12 +127,6 @@ impl Running {
         drop(client);
         driver.stop().unwrap();
         drop(log_dirs);
-    }
-
-    /// As [`Running::crash`], where the log cannot even be closed.
-    pub fn crash_with_broken_disk(self) {
-        drop(self.client);
-        self.driver.stop().unwrap_err();
     }
 
     pub async fn create(&self, name: &str, partitions: i32) -> Outcome<CreatedTopic> {

@@ -3,33 +3,44 @@
 use super::{Border, METADATA_PARTITION, METADATA_TOPIC};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::describe_quorum::{
-    DescribeQuorumNode, DescribeQuorumRequest, DescribeQuorumResponse, DescribeQuorumResponsePartition,
-    DescribeQuorumResponseTopic, Listener, ReplicaState,
+    DescribeQuorumNode, DescribeQuorumRequest, DescribeQuorumRequestTopic, DescribeQuorumResponse,
+    DescribeQuorumResponsePartition, DescribeQuorumResponseTopic, Listener, ReplicaState,
 };
 use crate::raft::leading::{QuorumDescription, ReplicaDescription};
 
-/// The answer of a node that leads (`quorum` is there) or does not. Only the metadata log's partition has a quorum.
+/// The answer of a node that leads (`quorum` is there) or does not. Only the metadata log's partition has a quorum: where
+/// anything else is asked for, all of it is unknown.
 pub fn describe_quorum_response<'a>(
     border: &'a Border,
     request: &DescribeQuorumRequest<'_>,
     quorum: Option<&QuorumDescription>,
 ) -> DescribeQuorumResponse<'a> {
-    let asked =
-        request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |partition| (topic, partition)));
-    let known = asked.map(|(topic, partition)| topic.topic_name == METADATA_TOPIC && partition.partition_index == 0);
-    let partition = match quorum {
-        _ if !known.eq([true]) => failed(ErrorCode::UnknownTopicOrPartition),
-        None => failed(ErrorCode::NotLeaderOrFollower),
-        Some(quorum) => described(quorum),
-    };
+    let asked = request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |of| (topic, of)));
+    let known = asked.map(|(topic, of)| topic.topic_name == METADATA_TOPIC && of.partition_index == METADATA_PARTITION);
+    if !known.eq([true]) {
+        return DescribeQuorumResponse { topics: unknown(request), ..DescribeQuorumResponse::default() };
+    }
+    let partition = quorum.map_or_else(|| failed(METADATA_PARTITION, ErrorCode::NotLeaderOrFollower), described);
     let nodes = if quorum.is_some() { nodes(border) } else { Vec::new() };
     let topic = DescribeQuorumResponseTopic { topic_name: METADATA_TOPIC.into(), partitions: vec![partition] };
     DescribeQuorumResponse { topics: vec![topic], nodes, ..DescribeQuorumResponse::default() }
 }
 
-fn failed<'a>(error: ErrorCode) -> DescribeQuorumResponsePartition<'a> {
+fn unknown<'a>(request: &DescribeQuorumRequest<'_>) -> Vec<DescribeQuorumResponseTopic<'a>> {
+    let topic = |asked: &DescribeQuorumRequestTopic<'_>| DescribeQuorumResponseTopic {
+        topic_name: asked.topic_name.to_string().into(),
+        partitions: asked
+            .partitions
+            .iter()
+            .map(|of| failed(of.partition_index, ErrorCode::UnknownTopicOrPartition))
+            .collect(),
+    };
+    request.topics.iter().map(topic).collect()
+}
+
+fn failed<'a>(partition_index: i32, error: ErrorCode) -> DescribeQuorumResponsePartition<'a> {
     DescribeQuorumResponsePartition {
-        partition_index: METADATA_PARTITION,
+        partition_index,
         error_code: error.code(),
         leader_id: -1,
         leader_epoch: -1,

@@ -199,10 +199,11 @@ fn only_the_leader_describes_the_quorum_and_only_that_of_the_metadata_log() {
         let partitions = vec![DescribeQuorumRequestPartition { partition_index: 0 }];
         let topics = vec![DescribeQuorumRequestTopic { topic_name: topic.into(), partitions }];
         let response = describe_quorum_response(&border, &DescribeQuorumRequest { topics }, quorum);
+        assert_eq!(response.topics[0].topic_name, topic);
         let partition = &response.topics[0].partitions[0];
         (partition.error_code, partition.leader_id, partition.high_watermark, response.nodes.len())
     };
     assert_eq!(ask(METADATA_TOPIC, Some(&quorum)), (0, 1, 99, 3));
     assert_eq!(ask(METADATA_TOPIC, None), (ErrorCode::NotLeaderOrFollower.code(), -1, -1, 0));
-    assert_eq!(ask("another", Some(&quorum)), (ErrorCode::UnknownTopicOrPartition.code(), -1, -1, 3));
+    assert_eq!(ask("another", Some(&quorum)), (ErrorCode::UnknownTopicOrPartition.code(), -1, -1, 0));
 }

@@ -35,7 +35,7 @@ import org.apache.kafka.common.record.TimestampType;
  *
  *     java -cp 'target/kafka/libs/*' broker/tests/clients/java/Golden.java broker/tests/golden
  *
- * schemas.txt: "api name key first-version last-version listeners" for each API, and "schema name version fields" for each message.
+ * schemas.txt: "api name key first-version last-version listeners forwarded" for each API, and "schema name version fields" for each message.
  * messages.txt: "name version variant hex", the bytes that Kafka's own classes write.
  * batches.txt: "compression hex", record batches of the Java producer's making.
  */
@@ -81,7 +81,7 @@ public class Golden {
             short first = api.oldestVersion(), last = api.latestVersion(false);
             String listeners = api.messageType.listeners().stream()
                 .map(listener -> listener.name().toLowerCase()).sorted().collect(Collectors.joining(","));
-            schemas.println("api " + name + " " + api.id + " " + first + " " + last + " " + listeners);
+            schemas.println("api " + name + " " + api.id + " " + first + " " + last + " " + listeners + " " + api.forwardable);
             for (String side : List.of("Request", "Response")) {
                 writeMessage(Class.forName("org.apache.kafka.common.message." + name + side + "Data"), name + side, first, last);
             }

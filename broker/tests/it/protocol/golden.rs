@@ -79,6 +79,7 @@ fn apis_are_answered_on_no_listener_where_kafka_does_not() {
         let ours = ApiKey::from_code(api.code).expect("an API of ours");
         assert!(api.on_brokers || !ours.on_brokers(), "{}", api.name);
         assert_eq!(ours.on_controllers(), api.on_controllers, "{}", api.name);
+        assert_eq!(ours.is_forwarded(), api.forwarded && api.on_brokers, "{}", api.name);
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Api {
     pub last: i16,
     pub on_brokers: bool,
     pub on_controllers: bool,
+    /// Whether a broker hands it to the active controller.
+    pub forwarded: bool,
 }
 
 struct Value {
@@ -55,7 +57,9 @@ impl Api {
         let (code, first, last) = (number(), number(), number());
         let listeners = words.next().expect("listeners");
         let on = |listener| listeners.split(',').any(|other| other == listener);
-        Api { name, code, first, last, on_brokers: on("broker"), on_controllers: on("controller") }
+        let (on_brokers, on_controllers) = (on("broker"), on("controller"));
+        let forwarded = words.next().expect("whether it is forwarded") == "true";
+        Api { name, code, first, last, on_brokers, on_controllers, forwarded }
     }
 }
 
