@@ -125,8 +125,10 @@ impl ControllerClient {
     /// Returns once this node has applied an image that `suits`.
     pub async fn applied(&self, suits: impl Fn(&MetadataImage) -> bool) -> Arc<MetadataImage> {
         let mut image = self.image.clone();
-        match image.wait_for(|image| suits(image)).await {
-            Ok(image) => image.clone(),
+        let suiting = image.wait_for(|image| suits(image)).await.map(|image| image.clone());
+        match suiting {
+            Ok(image) => image,
+            // The node stops.
             Err(_) => std::future::pending().await,
         }
     }

@@ -18,7 +18,7 @@ impl Rooms {
         peer: &Peer,
         request: &RequestFrame<'_>,
     ) -> Result<Option<Response>, Hangup> {
-        let controller = &self.controller;
+        let (controller, faults) = (&self.controller, &self.client_faults);
         macro_rules! decided {
             ($asked:expr, $variant:ident) => {
                 match $asked {
@@ -32,11 +32,17 @@ impl Rooms {
             };
         }
         Ok(Some(match request.api {
-            ApiKey::Vote => self.respond(request, &quorum::vote(controller, read(request)?).await),
-            ApiKey::BeginQuorumEpoch => self.respond(request, &quorum::begin_epoch(controller, read(request)?).await),
-            ApiKey::EndQuorumEpoch => self.respond(request, &quorum::end_epoch(controller, read(request)?).await),
-            ApiKey::Fetch => self.respond(request, &quorum::fetch(controller, read(request)?).await),
-            ApiKey::FetchSnapshot => self.respond(request, &quorum::fetch_snapshot(controller, read(request)?).await),
+            ApiKey::Vote => self.respond(request, &quorum::vote(controller, faults, read(request)?).await),
+            ApiKey::BeginQuorumEpoch => {
+                self.respond(request, &quorum::begin_epoch(controller, faults, read(request)?).await)
+            }
+            ApiKey::EndQuorumEpoch => {
+                self.respond(request, &quorum::end_epoch(controller, faults, read(request)?).await)
+            }
+            ApiKey::Fetch => self.respond(request, &quorum::fetch(controller, faults, read(request)?).await),
+            ApiKey::FetchSnapshot => {
+                self.respond(request, &quorum::fetch_snapshot(controller, faults, read(request)?).await)
+            }
             ApiKey::Envelope => self.respond(request, &envelope::handle(self, peer, read(request)?).await),
             ApiKey::BrokerRegistration => {
                 let registration = wire::read_broker_registration(controller.cluster_id(), read(request)?);

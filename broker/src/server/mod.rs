@@ -7,6 +7,7 @@
 
 mod apply;
 mod config_rules;
+mod controller_registration;
 mod figures;
 mod group_log;
 mod lifecycle;

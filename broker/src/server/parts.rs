@@ -6,7 +6,7 @@ use super::sockets::BoundListener;
 use crate::config::Config;
 use crate::controller::driver::{Driver, DriverConfig, MetadataLogConfig};
 use crate::controller::image::{Endpoint, SupportedFeature};
-use crate::controller::request::{NewTopic, RegisterBroker};
+use crate::controller::request::{NewTopic, RegisterBroker, RegisterController};
 use crate::controller::state::{ControllerSettings, TopicDefaults};
 use crate::controller::{ControllerClient, SUPPORTED_FEATURES, topic_name};
 use crate::coordinator::GroupConfig;
@@ -113,6 +113,31 @@ fn controller_settings(config: &Config) -> ControllerSettings {
     }
 }
 
+/// How the controller of a node makes itself known; `None` for one that nobody else needs to find.
+pub fn controller_registration(config: &Config) -> Option<RegisterController> {
+    let listener = config.network.listeners.advertised_controller.as_ref().filter(|_| config.node.is_controller)?;
+    Some(RegisterController {
+        id: config.node.id,
+        incarnation: Uuid::from_random(rand::random()),
+        endpoints: vec![Endpoint {
+            name: listener.name.clone(),
+            host: listener.host.clone(),
+            port: listener.port,
+            security_protocol: PLAINTEXT,
+        }],
+        features: features(),
+    })
+}
+
+fn features() -> Vec<SupportedFeature> {
+    let feature = |(name, levels): (&str, std::ops::RangeInclusive<i16>)| SupportedFeature {
+        name: name.to_owned(),
+        min: *levels.start(),
+        max: *levels.end(),
+    };
+    SUPPORTED_FEATURES.into_iter().map(feature).collect()
+}
+
 pub fn registration(config: &Config, listeners: &[BoundListener], log_dirs: &LogDirs) -> RegisterBroker {
     let endpoint = |listener: &BoundListener| {
         let advertised = config.network.listeners.advertised.iter().find(|other| other.name == listener.name)?;
@@ -124,16 +149,11 @@ pub fn registration(config: &Config, listeners: &[BoundListener], log_dirs: &Log
             security_protocol: PLAINTEXT,
         })
     };
-    let feature = |(name, levels): (&str, std::ops::RangeInclusive<i16>)| SupportedFeature {
-        name: name.to_owned(),
-        min: *levels.start(),
-        max: *levels.end(),
-    };
     RegisterBroker {
         id: config.node.id,
         incarnation: Uuid::from_random(rand::random()),
         endpoints: listeners.iter().filter_map(endpoint).collect(),
-        features: SUPPORTED_FEATURES.into_iter().map(feature).collect(),
+        features: features(),
         rack: config.node.rack.clone(),
         directories: log_dirs.directories().iter().map(|directory| directory.id()).collect(),
         previous_epoch: log_dirs.previous_broker_epoch(),

@@ -1,6 +1,7 @@
 //! A node at work: what it has running, started in order and stopped in order.
 
 use super::apply::Applier;
+use super::controller_registration;
 use super::figures::BrokerFigures;
 use super::lifecycle::{Lifecycle, Standing, Wish};
 use super::parts;
@@ -104,6 +105,9 @@ impl Server {
         let server =
             Server { config, began, rooms, controller, clients, broker: None, readiness, sockets, connections };
         server.serve(controllers, Serves::Controllers, &server.sockets.controllers);
+        if let Some(registration) = parts::controller_registration(&server.config) {
+            tokio::spawn(controller_registration::keep(server.rooms.controller.clone(), registration));
+        }
         Ok(server)
     }
 
