@@ -128,10 +128,6 @@ impl Controller {
         }
     }
 
-    fn elr_enabled(&self) -> bool {
-        self.image.feature_level(ELR_VERSION) > 0
-    }
-
     /// With eligible leader replicas the smallest ISR is the same for the whole cluster or a topic, and always known.
     fn check_elr(&self, altered: &AlteredResource, changes: &[(&str, Option<&str>)]) -> Outcome<()> {
         let change = changes.iter().find(|(name, _)| *name == MIN_INSYNC_REPLICAS);

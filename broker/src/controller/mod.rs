@@ -10,18 +10,28 @@
 
 mod batch_file;
 mod batches;
-mod brokers;
 mod channel;
 pub mod client;
 mod config_changes;
 pub mod delta;
+mod directories;
 pub mod driver;
+mod elections;
+mod features;
+mod heartbeat;
 pub mod image;
+mod isr;
+mod leadership;
+mod liveness;
 mod loader;
 pub mod metadata_log;
+mod partition_change;
 pub mod placement;
+mod producer_id_blocks;
 mod producer_ids;
+mod reassignments;
 pub mod records;
+mod registration;
 mod replay;
 pub mod request;
 pub mod rules;
@@ -39,11 +49,15 @@ use records::{METADATA_VERSION_LATEST, METADATA_VERSION_MIN};
 use std::ops::RangeInclusive;
 
 /// The features that this broker works with, each with the levels it knows (KIP-584).
-pub const SUPPORTED_FEATURES: [(&str, RangeInclusive<i16>); 1] =
-    [(image::METADATA_VERSION, METADATA_VERSION_MIN..=METADATA_VERSION_LATEST)];
+pub const SUPPORTED_FEATURES: [(&str, RangeInclusive<i16>); 2] =
+    [(image::METADATA_VERSION, METADATA_VERSION_MIN..=METADATA_VERSION_LATEST), (config_changes::ELR_VERSION, 0..=1)];
 
 #[cfg(test)]
+mod cluster_test;
+#[cfg(test)]
 mod driver_test;
+#[cfg(test)]
+mod histories_test;
 #[cfg(test)]
 mod records_test;
 #[cfg(test)]

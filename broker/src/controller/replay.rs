@@ -233,7 +233,7 @@ fn directories(named: &[Uuid], replicas: usize) -> Arc<[Uuid]> {
 
 impl PartitionRegistration {
     /// This partition behind `change`: what the record leaves out stays, and the epochs move on (KIP-631).
-    fn changed_by(&self, change: &PartitionChangeRecord) -> PartitionRegistration {
+    pub(super) fn changed_by(&self, change: &PartitionChangeRecord) -> PartitionRegistration {
         let mut partition = self.clone();
         if let Some(replicas) = &change.replicas {
             partition.directories = moved_directories(self, replicas);

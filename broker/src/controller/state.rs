@@ -1,12 +1,13 @@
 //! The controller itself: decides what a request changes, and knows the image that its records have made so far.
 
 use super::delta::ImageDelta;
-use super::image::{Applied, METADATA_VERSION, MetadataImage, UNASSIGNED_DIRECTORY};
+use super::image::{Applied, METADATA_VERSION, MetadataImage};
+use super::leadership::{Turn, UNCLEAN_LEADER_ELECTION};
+use super::liveness::Liveness;
 use super::records::MetadataRecord;
 use super::replay::ReplayError;
-use super::request::{Refusal, Request, Response};
+use super::request::{Outcome, Request, Response};
 use super::rules::ConfigRules;
-use crate::protocol::{ErrorCode, Uuid};
 use rand::RngCore;
 use std::sync::Arc;
 
@@ -82,6 +83,11 @@ pub struct Controller {
     pub(super) image: MetadataImage,
     pub(super) settings: ControllerSettings,
     pub(super) rules: Arc<dyn ConfigRules>,
+    pub(super) liveness: Liveness,
+    /// Whether partitions without a leader may have got a candidate without a request that looks for it.
+    look_for_leaders: bool,
+    /// When leaders are next balanced.
+    pub(super) next_balance: i64,
 }
 
 impl Controller {
@@ -90,34 +96,56 @@ impl Controller {
         image: MetadataImage,
         settings: ControllerSettings,
         rules: Arc<dyn ConfigRules>,
-        _now: i64,
+        now: i64,
     ) -> Controller {
-        Controller { image, settings, rules }
+        let liveness = Liveness::new(settings.session_timeout_ms, image.brokers.keys().copied(), now);
+        let next_balance = settings.leader_balance.map_or(i64::MAX, |balance| now + balance.interval_ms);
+        Controller { image, settings, rules, liveness, look_for_leaders: true, next_balance }
     }
 
     /// Gives a broker whose node is likely to be gone less time to be heard than the others: it led the quorum, and the
-    /// quorum has lost it.
-    pub fn suspect(&mut self, _now: i64, _broker: i32) {}
-
-    /// What time has made due: brokers that were not heard for too long are fenced, leaders go back to where they are
-    /// preferred. To be called again until it gives nothing.
-    pub fn tick(&mut self, _now: i64) -> Records {
-        Records::new()
+    /// quorum has lost it. So a node that is frozen costs little more than the quorum's timeout, not the broker's on top.
+    pub fn suspect(&mut self, now: i64, broker: i32) {
+        self.liveness.suspect(now, broker);
     }
 
-    /// When [`tick`](Controller::tick) has something to do next.
+    /// What time has made due: brokers that were not heard for too long are fenced, leaders go back to where they are
+    /// preferred. To be called again, with the records replayed, until it gives nothing.
+    pub fn tick(&mut self, now: i64) -> Records {
+        self.liveness.called(now);
+        let silent = self.fence_the_silent(now);
+        if !silent.is_empty() {
+            return silent;
+        }
+        if std::mem::take(&mut self.look_for_leaders) {
+            return self.lead_the_leaderless(Turn::Nothing);
+        }
+        match self.settings.leader_balance {
+            Some(balance) if self.next_balance <= now => {
+                self.next_balance = now + balance.interval_ms;
+                self.balance_leaders(balance)
+            }
+            _ => Records::new(),
+        }
+    }
+
+    /// When [`tick`](Controller::tick) is to be called next, if nothing happens before.
     pub fn next_deadline(&self) -> i64 {
-        i64::MAX
+        if self.look_for_leaders {
+            return i64::MIN;
+        }
+        self.next_balance.min(self.next_silence()).min(self.liveness.next_call())
     }
 
     pub fn image(&self) -> &MetadataImage {
         &self.image
     }
 
-    /// Decides about a request: the answer, once the records are durable. `random` gives new topics their ids and
-    /// places their replicas.
-    pub fn handle(&mut self, _now: i64, random: &mut dyn RngCore, request: Request) -> (Response, Records) {
-        let unbuilt = || Refusal::from(ErrorCode::UnknownServerError);
+    /// Decides about a request: the answer, once the records are durable. Only [`replay`](Controller::replay) changes the
+    /// image; what is kept here beside it is which brokers were heard and which are drained. `random` gives new topics their
+    /// ids and places their replicas.
+    pub fn handle(&mut self, now: i64, random: &mut dyn RngCore, request: Request) -> (Response, Records) {
+        self.liveness.called(now);
         match request {
             Request::CreateTopics(request) => {
                 let (outcomes, records) = self.create_topics(random, request);
@@ -139,20 +167,31 @@ impl Controller {
                 let (outcome, records) = self.allocate_producer_ids(broker_id, broker_epoch);
                 (Response::AllocateProducerIds(outcome), records)
             }
-            Request::RegisterBroker(request) => {
-                let (broker_epoch, records) = self.register_broker(request);
-                (Response::RegisterBroker(Ok(broker_epoch)), records)
+            Request::ElectLeaders(request) => {
+                let (elections, records) = self.elect_leaders(&request);
+                (Response::ElectLeaders(elections), records)
             }
-            Request::BrokerHeartbeat(_) => (Response::BrokerHeartbeat(Err(unbuilt())), Records::new()),
-            Request::BrokerLost { .. } => (Response::BrokerLost(Err(unbuilt())), Records::new()),
-            Request::UnregisterBroker { .. } => (Response::UnregisterBroker(Err(unbuilt())), Records::new()),
-            Request::DrainLeaders { .. } => (Response::DrainLeaders(Err(unbuilt())), Records::new()),
-            Request::AlterPartition(_) => (Response::AlterPartition(Err(unbuilt())), Records::new()),
-            Request::ElectLeaders(_) => (Response::ElectLeaders(Vec::new()), Records::new()),
-            Request::AlterReassignments(_) => (Response::AlterReassignments(Vec::new()), Records::new()),
-            Request::UpdateFeatures(_) => (Response::UpdateFeatures(Err(unbuilt())), Records::new()),
-            Request::RegisterController(_) => (Response::RegisterController(Err(unbuilt())), Records::new()),
-            Request::AssignReplicasToDirs(_) => (Response::AssignReplicasToDirs(Err(unbuilt())), Records::new()),
+            Request::AlterReassignments(request) => {
+                let (outcomes, records) = self.alter_reassignments(&request);
+                (Response::AlterReassignments(outcomes), records)
+            }
+            Request::RegisterBroker(request) => done(Response::RegisterBroker, self.register_broker(now, request)),
+            Request::BrokerHeartbeat(heartbeat) => {
+                done(Response::BrokerHeartbeat, self.broker_heartbeat(now, &heartbeat))
+            }
+            Request::BrokerLost { id, epoch } => changed(Response::BrokerLost, self.broker_lost(now, id, epoch)),
+            Request::UnregisterBroker { id } => changed(Response::UnregisterBroker, self.unregister_broker(id)),
+            Request::DrainLeaders { broker, drained } => {
+                done(Response::DrainLeaders, self.drain_leaders(now, broker, drained))
+            }
+            Request::AlterPartition(request) => done(Response::AlterPartition, self.alter_partition(&request)),
+            Request::UpdateFeatures(request) => changed(Response::UpdateFeatures, self.update_features(&request)),
+            Request::RegisterController(request) => {
+                changed(Response::RegisterController, self.register_controller(request))
+            }
+            Request::AssignReplicasToDirs(request) => {
+                done(Response::AssignReplicasToDirs, self.assign_replicas_to_dirs(&request))
+            }
         }
     }
 
@@ -160,6 +199,9 @@ impl Controller {
     /// Errors: [`ReplayError`], and then the controller must not be used.
     pub fn replay(&mut self, record: &MetadataRecord<'_>, delta: &mut ImageDelta) -> Result<(), ReplayError> {
         self.image.replay(record, delta)?;
+        if let MetadataRecord::Config(config) = record {
+            self.look_for_leaders |= config.name == UNCLEAN_LEADER_ELECTION;
+        }
         self.image.applied.end_offset += 1;
         Ok(())
     }
@@ -183,12 +225,17 @@ impl Controller {
     pub fn revert(&mut self, image: MetadataImage) {
         self.image = image;
     }
+}
 
-    /// The directory for a new replica on a broker: its only one; where it has several, it chooses itself (KIP-858).
-    pub(super) fn directory_for(&self, broker: i32) -> Uuid {
-        match self.image.brokers.get(&broker).map(|broker| &broker.directories[..]) {
-            Some([only]) => *only,
-            _ => UNASSIGNED_DIRECTORY,
-        }
+/// The answer and the records of a request that was done, or its refusal alone.
+fn done<T>(answer: fn(Outcome<T>) -> Response, outcome: Outcome<(T, Records)>) -> (Response, Records) {
+    match outcome {
+        Ok((outcome, records)) => (answer(Ok(outcome)), records),
+        Err(refusal) => (answer(Err(refusal)), Records::new()),
     }
+}
+
+/// As [`done`], where there is nothing to say but that it was.
+fn changed(answer: fn(Outcome<()>) -> Response, outcome: Outcome<Records>) -> (Response, Records) {
+    done(answer, outcome.map(|records| ((), records)))
 }

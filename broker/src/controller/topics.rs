@@ -171,7 +171,7 @@ impl Controller {
     }
 
     /// Whether one partition may be on `replicas`, which must be as many as `factor` says.
-    fn check_assignment(&self, replicas: &[i32], factor: Option<usize>) -> Outcome<()> {
+    pub(super) fn check_assignment(&self, replicas: &[i32], factor: Option<usize>) -> Outcome<()> {
         const WHAT: &str = "The manual partition assignment includes";
         if replicas.is_empty() {
             return Err(bad_assignment(format!("{WHAT} an empty replica list.")));
@@ -203,7 +203,7 @@ impl Controller {
     }
 
     fn new_partition(&self, number: i32, replicas: Vec<i32>) -> Outcome<PartitionRegistration> {
-        let live = |id: &i32| self.image.live_broker(*id).is_some_and(|broker| !broker.in_controlled_shutdown);
+        let live = |id: &i32| self.image.brokers.get(id).is_some_and(|broker| broker.is_active());
         let isr: Vec<i32> = replicas.iter().copied().filter(live).collect();
         let Some(leader) = isr.first().copied() else {
             return Err(bad_assignment(format!(
@@ -228,7 +228,7 @@ impl Controller {
         let candidate = |broker: &Arc<BrokerRegistration>| Candidate {
             id: broker.id,
             rack: broker.rack.clone(),
-            live: !broker.fenced && !broker.in_controlled_shutdown,
+            live: broker.is_active(),
             leaders: 0,
             replicas: 0,
         };

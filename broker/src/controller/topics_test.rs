@@ -285,10 +285,13 @@ fn a_broker_that_comes_back_leads_in_a_new_epoch() {
     let mut bench = Bench::one_broker();
     bench.create(topic("t", 2, 1)).unwrap();
     let before = bench.image().brokers[&1].epoch;
-    bench.ask(Request::RegisterBroker(super::testing::broker(1, None)));
-    let broker = &bench.image().brokers[&1];
-    assert!(broker.epoch > before && !broker.fenced);
+    bench.ask(Request::BrokerLost { id: 1, epoch: before });
+    let another = RegisterBroker { incarnation: Uuid([9; 16]), ..super::testing::broker(1, None) };
+    bench.ask(Request::RegisterBroker(another));
+    assert!(bench.image().brokers[&1].epoch > before && bench.image().brokers[&1].fenced);
+    bench.beat(1).unwrap();
+    assert!(!bench.image().brokers[&1].fenced);
     for partition in &bench.image().topics.by_name("t").unwrap().partitions {
-        assert_eq!((partition.leader, partition.leader_epoch, partition.partition_epoch), (1, 1, 1));
+        assert_eq!((partition.leader, partition.leader_epoch, partition.partition_epoch), (1, 2, 2));
     }
 }

@@ -1,5 +1,6 @@
 //! Who takes part in the cluster: brokers and controllers, with their addresses.
 
+use super::{LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY};
 use crate::protocol::Uuid;
 
 /// A broker as it registered itself (KIP-631).
@@ -21,6 +22,20 @@ pub struct BrokerRegistration {
 }
 
 impl BrokerRegistration {
+    /// Whether the broker may lead: it is neither fenced nor about to end.
+    pub fn is_active(&self) -> bool {
+        !self.fenced && !self.in_controlled_shutdown
+    }
+
+    /// Whether the broker can use `directory`, as far as is known.
+    pub fn has_directory(&self, directory: Uuid) -> bool {
+        match directory {
+            UNASSIGNED_DIRECTORY | MIGRATING_DIRECTORY => true,
+            LOST_DIRECTORY => false,
+            directory => self.directories.is_empty() || self.directories.contains(&directory),
+        }
+    }
+
     /// Where clients of the listener `name` reach this broker.
     pub fn endpoint(&self, name: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.name == name)

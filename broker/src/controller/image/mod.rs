@@ -11,7 +11,8 @@ mod topics;
 pub use brokers::{BrokerRegistration, ControllerRegistration, Endpoint, SupportedFeature};
 pub use configs::{Configs, ConfigsImage, ResourceType};
 pub use topics::{
-    EligibleReplicas, NO_LEADER, PartitionRegistration, Reassignment, Topic, TopicsImage, UNASSIGNED_DIRECTORY,
+    EligibleReplicas, LOST_DIRECTORY, MIGRATING_DIRECTORY, NO_LEADER, PartitionRegistration, Reassignment, Topic,
+    TopicsImage, UNASSIGNED_DIRECTORY,
 };
 
 use imbl::{OrdMap, Vector};

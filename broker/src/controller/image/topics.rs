@@ -14,6 +14,18 @@ pub const NO_LEADER: i32 = -1;
 /// The directory of a replica that its broker has not placed yet (KIP-858).
 pub const UNASSIGNED_DIRECTORY: Uuid = Uuid::ZERO;
 
+/// The directory of a replica whose directory its broker can no longer use.
+pub const LOST_DIRECTORY: Uuid = reserved(1);
+
+/// The directory of a replica on a broker that came from ZooKeeper and has not said where it is.
+pub const MIGRATING_DIRECTORY: Uuid = reserved(2);
+
+const fn reserved(number: u8) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes[15] = number;
+    Uuid(bytes)
+}
+
 /// All topics, found by name and by id.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicsImage {
@@ -22,6 +34,8 @@ pub struct TopicsImage {
     /// What metrics make of the names that hold a '.' or '_', each with its topic.
     metric_names: OrdSet<(Arc<str>, Arc<str>)>,
     partition_count: usize,
+    /// How many partitions each broker leads; [`NO_LEADER`] stands for those without a leader.
+    led: OrdMap<i32, usize>,
 }
 
 impl TopicsImage {
@@ -73,6 +87,22 @@ impl TopicsImage {
         self.partition_count
     }
 
+    /// How many partitions `broker` leads, or how many have no leader, for [`NO_LEADER`].
+    pub fn led_by(&self, broker: i32) -> usize {
+        self.led.get(&broker).copied().unwrap_or(0)
+    }
+
+    fn count_leader(&mut self, leader: i32) {
+        *self.led.entry(leader).or_default() += 1;
+    }
+
+    fn discount_leader(&mut self, leader: i32) {
+        match self.led.get_mut(&leader) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.led.remove(&leader)),
+        }
+    }
+
     pub(in crate::controller) fn insert(&mut self, name: &str, id: Uuid) -> Arc<str> {
         let name: Arc<str> = name.into();
         self.ids.insert(name.clone(), id);
@@ -90,6 +120,7 @@ impl TopicsImage {
             self.metric_names.remove(&(metric_name.into(), topic.name.clone()));
         }
         self.partition_count -= topic.partitions.len();
+        topic.partitions.iter().for_each(|partition| self.discount_leader(partition.leader));
         Some(topic)
     }
 
@@ -105,13 +136,20 @@ impl TopicsImage {
         let index = usize::try_from(partition).ok().filter(|index| *index <= topic.partitions.len())?;
         let neighbour = topic.partitions.get(index.min(topic.partitions.len().saturating_sub(1)));
         registration.share(neighbour.map(|neighbour| &**neighbour));
+        let leader = registration.leader;
+        let name = topic.name.clone();
         if index == topic.partitions.len() {
             topic.partitions.push_back(Arc::new(registration));
             self.partition_count += 1;
+            self.count_leader(leader);
         } else {
-            topic.partitions.set(index, Arc::new(registration));
+            let before = topic.partitions.set(index, Arc::new(registration)).leader;
+            if before != leader {
+                self.discount_leader(before);
+                self.count_leader(leader);
+            }
         }
-        Some(topic.name.clone())
+        Some(name)
     }
 }
 

@@ -1,9 +1,10 @@
-//! What the tests of this room share: a controller without a log, and rules that know three properties.
+//! What the tests of this room share: a controller without a log, and rules that know four properties.
 
 pub mod node;
 
+use crate::controller::SUPPORTED_FEATURES;
 use crate::controller::delta::ImageDelta;
-use crate::controller::image::{Configs, ConfigsImage, Endpoint, MetadataImage, ResourceType};
+use crate::controller::image::{Configs, ConfigsImage, Endpoint, MetadataImage, ResourceType, SupportedFeature};
 use crate::controller::records::{METADATA_VERSION_LATEST, MetadataRecord};
 use crate::controller::request::*;
 use crate::controller::rules::{ConfigRules, EffectiveConfig};
@@ -14,7 +15,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::sync::Arc;
 
-/// Knows `retention.ms`, which is a number, `cleanup.policy`, which is a list, and `min.insync.replicas`.
+/// Knows `retention.ms`, which is a number, `cleanup.policy`, which is a list, `min.insync.replicas` and `unclean.leader.election.enable`.
 pub struct FewRules;
 
 impl ConfigRules for FewRules {
@@ -25,7 +26,7 @@ impl ConfigRules for FewRules {
                 "retention.ms" | "min.insync.replicas" if value.parse::<i64>().is_err() => {
                     return invalid(format!("Invalid value {value} for configuration {name}: Not a number"));
                 }
-                "retention.ms" | "cleanup.policy" | "min.insync.replicas" => {}
+                "retention.ms" | "cleanup.policy" | "min.insync.replicas" | "unclean.leader.election.enable" => {}
                 _ => return invalid(format!("Unknown topic config name: {name}")),
             }
         }
@@ -46,6 +47,7 @@ impl ConfigRules for FewRules {
 pub struct Bench {
     pub controller: Controller,
     pub random: StdRng,
+    pub now: i64,
     pub log: Vec<Vec<u8>>,
 }
 
@@ -54,11 +56,12 @@ impl Bench {
     pub fn with_brokers(racks: &[Option<&str>]) -> Bench {
         let controller =
             Controller::new(MetadataImage::default(), ControllerSettings::default(), Arc::new(FewRules), 0);
-        let mut bench = Bench { controller, random: StdRng::seed_from_u64(7), log: Vec::new() };
+        let mut bench = Bench { controller, random: StdRng::seed_from_u64(7), now: 0, log: Vec::new() };
         let name = crate::controller::image::METADATA_VERSION.into();
         bench.apply(vec![FeatureLevelRecord { name, feature_level: METADATA_VERSION_LATEST }.into()]);
         for (id, rack) in (1..).zip(racks) {
             bench.ask(Request::RegisterBroker(broker(id, *rack)));
+            bench.beat(id).unwrap();
         }
         bench
     }
@@ -68,9 +71,62 @@ impl Bench {
     }
 
     pub fn ask(&mut self, request: Request) -> Response {
-        let (response, records) = self.controller.handle(0, &mut self.random, request);
+        let (response, records) = self.controller.handle(self.now, &mut self.random, request);
         self.apply(records);
         response
+    }
+
+    /// Lets the time be `now`, and has done what is due then.
+    pub fn at(&mut self, now: i64) {
+        for step in (self.now..now).step_by(100).skip(1).chain([now]) {
+            self.now = step;
+            self.tick();
+        }
+    }
+
+    /// As [`at`](Bench::at), with all brokers that are not fenced heard until then.
+    pub fn at_with_heartbeats(&mut self, now: i64) {
+        for step in (self.now..now).step_by(100).skip(1).chain([now]) {
+            self.now = step;
+            for id in self.image().live_brokers().map(|broker| broker.id).collect::<Vec<_>>() {
+                self.beat(id).unwrap();
+            }
+            self.tick();
+        }
+    }
+
+    /// Has done what is due.
+    pub fn tick(&mut self) {
+        loop {
+            let records = self.controller.tick(self.now);
+            if records.is_empty() {
+                break;
+            }
+            self.apply(records);
+        }
+    }
+
+    /// A heartbeat of a broker that has applied everything.
+    pub fn beat(&mut self, id: i32) -> Outcome<HeartbeatAnswer> {
+        self.heartbeat(|_| (), id)
+    }
+
+    /// A heartbeat with something special about it.
+    pub fn heartbeat(&mut self, special: impl FnOnce(&mut BrokerHeartbeat), id: i32) -> Outcome<HeartbeatAnswer> {
+        let epoch = self.image().brokers.get(&id).map_or(-1, |broker| broker.epoch);
+        let mut heartbeat = BrokerHeartbeat {
+            id,
+            epoch,
+            metadata_end_offset: self.image().applied.end_offset,
+            wants_fence: false,
+            wants_shutdown: false,
+            offline_directories: Vec::new(),
+        };
+        special(&mut heartbeat);
+        match self.ask(Request::BrokerHeartbeat(heartbeat)) {
+            Response::BrokerHeartbeat(answer) => answer,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn apply(&mut self, records: Records) {
@@ -128,11 +184,20 @@ pub fn broker(id: i32, rack: Option<&str>) -> RegisterBroker {
             port: 9092,
             security_protocol: 0,
         }],
-        features: Vec::new(),
+        features: supported_features(),
         rack: rack.map(str::to_owned),
         directories: vec![Uuid([100 + id as u8; 16])],
         previous_epoch: -1,
     }
+}
+
+pub fn supported_features() -> Vec<SupportedFeature> {
+    let feature = |(name, levels): (&str, std::ops::RangeInclusive<i16>)| SupportedFeature {
+        name: name.to_owned(),
+        min: *levels.start(),
+        max: *levels.end(),
+    };
+    SUPPORTED_FEATURES.into_iter().map(feature).collect()
 }
 
 /// A topic of so many partitions and replicas.
