@@ -120,6 +120,28 @@ settings! {
             "sessions", ReadOnly;
     }
 
+    "Replication" {
+        /// Connections over which a broker fetches from each other one that leads what it follows.
+        NUM_REPLICA_FETCHERS: i32 = "num.replica.fetchers", "1", Any, "connections", ReadOnly;
+        /// Bytes that a follower's fetch waits for.
+        REPLICA_FETCH_MIN_BYTES: i32 = "replica.fetch.min.bytes", "1", Any, "bytes", ReadOnly;
+        /// The most of one partition that a follower fetches at once, unless the first batch alone is larger.
+        REPLICA_FETCH_MAX_BYTES: i32 = "replica.fetch.max.bytes", "1048576", AtLeast(0), "bytes", ReadOnly;
+        /// The most that a follower fetches at once, unless the first batch alone is larger.
+        REPLICA_FETCH_RESPONSE_MAX_BYTES: i32 = "replica.fetch.response.max.bytes", "10485760", AtLeast(0), "bytes", ReadOnly;
+        /// The longest that a follower's fetch waits for records. Less than replica.lag.time.max.ms.
+        REPLICA_FETCH_WAIT_MAX_MS: i32 = "replica.fetch.wait.max.ms", "500", Any, "milliseconds", ReadOnly;
+        /// The longest pause before a partition or a leader that could not be fetched from is tried again.
+        REPLICA_FETCH_BACKOFF_MS: i32 = "replica.fetch.backoff.ms", "1000", AtLeast(0), "milliseconds", ReadOnly;
+        /// Time without an answer after which a follower gives its connection up.
+        REPLICA_SOCKET_TIMEOUT_MS: i32 = "replica.socket.timeout.ms", "30000", Any, "milliseconds", ReadOnly;
+        /// Time that a follower may lag behind before its leader takes it out of the in-sync replicas.
+        REPLICA_LAG_TIME_MAX_MS: i64 = "replica.lag.time.max.ms", "30000", Any, "milliseconds", ReadOnly;
+        /// Which replica a consumer that says its rack is sent to. Not set: the leader.
+        /// org.apache.kafka.common.replica.RackAwareReplicaSelector: one in its rack.
+        REPLICA_SELECTOR_CLASS: Option<String> = "replica.selector.class", none, Any, "", ReadOnly;
+    }
+
     "Log directories" {
         /// The one directory for logs, if log.dirs is not set.
         LOG_DIR: String = "log.dir", "/tmp/kafka-logs", Any, "", ReadOnly;

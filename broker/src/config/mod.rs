@@ -30,7 +30,7 @@ pub use print::describe;
 pub use quorum::{NodeConfig, QuorumConfig};
 pub use rooms::{
     ConnectionLimits, FetchConfig, GroupConfig, LogDirsConfig, MetadataLogConfig, MetricsConfig, NetworkConfig,
-    OffsetsConfig, TopicsConfig,
+    OffsetsConfig, ReplicationConfig, TopicsConfig,
 };
 pub use settings::{Settings, Source, Values, validate_dynamic};
 
@@ -96,6 +96,7 @@ pub struct Config {
     pub network: NetworkConfig,
     pub topics: TopicsConfig,
     pub fetch: FetchConfig,
+    pub replication: ReplicationConfig,
     pub log_dirs: LogDirsConfig,
     pub metadata_log: MetadataLogConfig,
     pub groups: GroupConfig,
@@ -133,6 +134,7 @@ impl Config {
             quorum,
             topics: TopicsConfig::from_settings(&settings)?,
             fetch: FetchConfig::from_settings(&settings),
+            replication: ReplicationConfig::from_settings(&settings)?,
             log_dirs: LogDirsConfig::from_settings(&settings)?,
             metadata_log: MetadataLogConfig::from_settings(&settings),
             groups: GroupConfig::from_settings(&settings),

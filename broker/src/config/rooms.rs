@@ -118,6 +118,56 @@ impl FetchConfig {
     }
 }
 
+/// How replicas are kept alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationConfig {
+    /// `num.replica.fetchers`.
+    pub fetchers: u32,
+    /// `replica.fetch.min.bytes`.
+    pub fetch_bytes_min: i32,
+    /// `replica.fetch.max.bytes`.
+    pub partition_bytes_max: i32,
+    /// `replica.fetch.response.max.bytes`.
+    pub response_bytes_max: i32,
+    /// `replica.fetch.wait.max.ms`.
+    pub fetch_wait_max_ms: i32,
+    /// `replica.fetch.backoff.ms`.
+    pub fetch_backoff_ms: u32,
+    /// `replica.socket.timeout.ms`.
+    pub socket_timeout_ms: u32,
+    /// `replica.lag.time.max.ms`.
+    pub lag_time_max_ms: i64,
+    /// Whether `replica.selector.class` is Kafka's `RackAwareReplicaSelector`.
+    pub rack_aware: bool,
+}
+
+impl ReplicationConfig {
+    /// Errors: `InvalidValue`.
+    pub fn from_settings(settings: &Settings) -> Result<ReplicationConfig, ConfigError> {
+        Ok(ReplicationConfig {
+            fetchers: unsigned(settings.get(broker::NUM_REPLICA_FETCHERS)).max(1),
+            fetch_bytes_min: settings.get(broker::REPLICA_FETCH_MIN_BYTES).max(1),
+            partition_bytes_max: settings.get(broker::REPLICA_FETCH_MAX_BYTES),
+            response_bytes_max: settings.get(broker::REPLICA_FETCH_RESPONSE_MAX_BYTES),
+            fetch_wait_max_ms: settings.get(broker::REPLICA_FETCH_WAIT_MAX_MS).max(0),
+            fetch_backoff_ms: unsigned(settings.get(broker::REPLICA_FETCH_BACKOFF_MS)),
+            socket_timeout_ms: unsigned(settings.get(broker::REPLICA_SOCKET_TIMEOUT_MS)),
+            lag_time_max_ms: settings.get(broker::REPLICA_LAG_TIME_MAX_MS),
+            rack_aware: is_rack_aware(settings)?,
+        })
+    }
+}
+
+fn is_rack_aware(settings: &Settings) -> Result<bool, ConfigError> {
+    const RACK_AWARE: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+    let key = broker::REPLICA_SELECTOR_CLASS.name();
+    match settings.get(broker::REPLICA_SELECTOR_CLASS).filter(|class| !class.is_empty()) {
+        None => Ok(false),
+        Some(class) if class == RACK_AWARE => Ok(true),
+        Some(class) => Err(ConfigError::invalid(key, &class, format!("only {RACK_AWARE} is known"))),
+    }
+}
+
 /// Where logs are, and the rhythm of the work on all of them. What a topic may set for itself is in `LogConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogDirsConfig {

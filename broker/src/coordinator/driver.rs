@@ -36,6 +36,7 @@ pub struct Groups {
 /// One partition that this broker leads.
 pub(super) struct Slot {
     pub log: Arc<dyn CoordinatorLog>,
+    leader_epoch: i32,
     state: Mutex<State>,
 }
 
@@ -83,21 +84,23 @@ impl Groups {
         partition_for(group_id, self.partition_count.load(Ordering::Relaxed))
     }
 
-    /// This broker leads `partition` from now on: its groups are loaded, and answered with `CoordinatorLoadInProgress`
-    /// until the returned task has ended. A partition that it led already stays as it is.
+    /// This broker leads `partition` in `leader_epoch` from now on: its groups are loaded, and answered with
+    /// `CoordinatorLoadInProgress` until the returned task has ended. In an epoch that it led already they stay as they are.
     pub fn become_leader(
         self: &Arc<Self>,
         partition: i32,
         leader_epoch: i32,
         log: Arc<dyn CoordinatorLog>,
     ) -> JoinHandle<()> {
-        let slot = Arc::new(Slot { log, state: Mutex::new(State::Loading(BTreeSet::new())) });
-        let is_new = {
+        let slot = Arc::new(Slot { log, leader_epoch, state: Mutex::new(State::Loading(BTreeSet::new())) });
+        let (is_new, replaced) = {
             let mut slots = self.slots.write().expect("no panic under this lock");
-            let is_new = !slots.contains_key(&partition);
-            slots.entry(partition).or_insert_with(|| slot.clone());
-            is_new
+            let is_new = slots.get(&partition).is_none_or(|other| other.leader_epoch < leader_epoch);
+            (is_new, is_new.then(|| slots.insert(partition, slot.clone())).flatten())
         };
+        if let Some(replaced) = replaced {
+            replaced.end();
+        }
         let groups = self.clone();
         tokio::task::spawn_blocking(move || {
             if is_new {
@@ -111,7 +114,7 @@ impl Groups {
         let slot = self.slots.write().expect("no panic under this lock").remove(&partition);
         if let Some(slot) = slot {
             tracing::info!(partition, "unloaded groups");
-            *slot.lock() = State::Failed;
+            slot.end();
         }
     }
 
@@ -213,6 +216,10 @@ impl Groups {
 }
 
 impl Slot {
+    fn end(&self) {
+        *self.lock() = State::Failed;
+    }
+
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic under this lock")
     }
@@ -309,9 +316,10 @@ fn chunks(records: Vec<GroupRecord>) -> Vec<Vec<GroupRecord>> {
 /// A coordinator's word for what its log says.
 fn coordinator_error(error: ErrorCode) -> ErrorCode {
     match error {
-        ErrorCode::UnknownTopicOrPartition | ErrorCode::NotEnoughReplicas | ErrorCode::RequestTimedOut => {
-            ErrorCode::CoordinatorNotAvailable
-        }
+        ErrorCode::UnknownTopicOrPartition
+        | ErrorCode::NotEnoughReplicas
+        | ErrorCode::NotEnoughReplicasAfterAppend
+        | ErrorCode::RequestTimedOut => ErrorCode::CoordinatorNotAvailable,
         ErrorCode::NotLeaderOrFollower | ErrorCode::KafkaStorageError => ErrorCode::NotCoordinator,
         ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge | ErrorCode::InvalidFetchSize => {
             ErrorCode::UnknownServerError

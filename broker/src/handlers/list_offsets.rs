@@ -17,6 +17,7 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+const OFFSET_NOT_AVAILABLE_SINCE: i16 = 5;
 const NONE: i64 = -1;
 const NO_EPOCH: i32 = -1;
 
@@ -65,10 +66,16 @@ fn find(
     if !is_supported(wanted.timestamp, version) {
         return Err(ErrorCode::UnsupportedVersion);
     }
-    let partition = partitions.partition(topic, wanted.partition_index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition = partitions.find(topic, wanted.partition_index)?;
     let epoch = wanted.current_leader_epoch;
-    let code = |error: PartitionError| error.code();
-    let progress = partition.progress(epoch).map_err(code)?;
+    let code = |error: PartitionError| match error.code() {
+        // Older clients know no other code that makes them ask again.
+        ErrorCode::OffsetNotAvailable if version < OFFSET_NOT_AVAILABLE_SINCE => ErrorCode::LeaderNotAvailable,
+        code => code,
+    };
+    let needs_end = !matches!(wanted.timestamp, EARLIEST | EARLIEST_LOCAL | LATEST_TIERED);
+    let progress = if needs_end { partition.committed_progress(epoch) } else { partition.progress(epoch) };
+    let progress = progress.map_err(code)?;
     let found = partition.with_log(epoch, |log| look(log, wanted.timestamp, progress, isolation)).map_err(code)?;
     found.map_err(|_| ErrorCode::KafkaStorageError)
 }

@@ -238,7 +238,15 @@ mod tests {
         let topic_id = Uuid([1; 16]);
         apply(TopicRecord { name: "t".into(), topic_id }.into());
         let replicas = vec![1, 2, 3, 4];
-        apply(PartitionRecord { topic_id, isr: replicas.clone(), replicas, leader: 1, ..Default::default() }.into());
+        let record = PartitionRecord {
+            topic_id,
+            partition_id: 0,
+            isr: replicas.clone(),
+            replicas,
+            leader: 1,
+            ..Default::default()
+        };
+        apply(record.into());
         image
     }
 

@@ -214,7 +214,7 @@ impl Rooms {
         }
         Ok(Answer::Now(match request.api {
             ApiKey::Produce => return self.produce(request, context),
-            ApiKey::Fetch => Box::pin(self.fetch(request, context)).await?,
+            ApiKey::Fetch => return self.fetch(request, context).await,
             ApiKey::ListOffsets => self.respond(request, &list_offsets::handle(partitions, context, read(request)?)),
             ApiKey::Metadata => waits!(metadata::handle(controller, &self.settings.metadata, context, read(request)?)),
             ApiKey::OffsetCommit => waits!(offset_commit::handle(groups, &exists, context, read(request)?)),
@@ -316,17 +316,36 @@ impl Rooms {
         })))
     }
 
-    async fn fetch(&self, request: &RequestFrame<'_>, context: &Context<'_>) -> Result<Response, Hangup> {
-        let rooms = fetch::FetchRooms {
-            partitions: &self.partitions,
-            sessions: &self.fetch_sessions,
-            bytes_max: self.settings.fetch_bytes_max,
+    async fn fetch(&self, request: &RequestFrame<'_>, context: &Context<'_>) -> Result<Answer, Hangup> {
+        let (partitions, sessions) = (&self.partitions, &self.fetch_sessions);
+        let bytes_max = self.settings.fetch_bytes_max;
+        let fetch = match fetch::Fetch::begin(partitions, sessions, bytes_max, context, &read(request)?) {
+            Ok(fetch) => fetch,
+            Err(code) => return Ok(Answer::Now(self.respond(request, &fetch::Fetched::refused(code).response))),
         };
-        let fetched = fetch::handle(rooms, context, read(request)?).await;
+        let is_followers = fetch.is_followers();
+        let fetched = match fetch.at_once() {
+            Some(fetched) => fetched,
+            None if is_followers => return Ok(self.fetch_later(request, fetch)),
+            None => Box::pin(fetch.wait()).await,
+        };
         let mut response = self.respond(request, &fetched.response);
         response.slices = fetched.slices;
-        self.metrics.fetched(fetched.records, response.slices.iter().map(|slice| slice.length as u64).sum());
-        Ok(response)
+        if !is_followers {
+            self.metrics.fetched(fetched.records, response.slices.iter().map(|slice| slice.length as u64).sum());
+        }
+        Ok(Answer::Now(response))
+    }
+
+    fn fetch_later(&self, request: &RequestFrame<'_>, fetch: fetch::Fetch) -> Answer {
+        let (api, version, correlation_id) = (request.api, request.version, request.correlation_id);
+        let metrics = self.metrics.clone();
+        Answer::Later(Box::pin(async move {
+            let fetched = fetch.wait().await;
+            let frame = ResponseFrame::encode(api, version, correlation_id, &fetched.response);
+            metrics.errors(api, &frame.errors);
+            Ok(Response { frame, slices: fetched.slices })
+        }))
     }
 
     fn respond<'m>(&self, request: &RequestFrame<'_>, message: &impl Wire<'m>) -> Response {

@@ -4,7 +4,6 @@
 //! Version notes: 3 adds the replica id, which is ignored.
 
 use crate::partition::Partitions;
-use crate::protocol::ErrorCode;
 use crate::protocol::messages::offset_for_leader_epoch::*;
 
 pub fn handle<'a>(
@@ -20,7 +19,7 @@ pub fn handle<'a>(
 
 fn answer(partitions: &Partitions, topic: &str, wanted: &OffsetForLeaderPartition) -> EpochEndOffset {
     let look = |wanted: &OffsetForLeaderPartition| {
-        let partition = partitions.partition(topic, wanted.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let partition = partitions.find(topic, wanted.partition)?;
         partition
             .with_log(wanted.current_leader_epoch, |log| log.end_offset_for_epoch(wanted.leader_epoch))
             .map_err(|error| error.code())

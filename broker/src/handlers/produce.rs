@@ -2,13 +2,14 @@
 //!
 //! Behaviour: a partition that fails says so in its own place, and the others are appended. acks=0 is not answered, and
 //! an error there closes the connection, since nothing else would tell the client. acks=all is answered when the records
-//! are committed.
+//! are committed; it is refused where fewer replicas are in sync than `min.insync.replicas`. A topic with
+//! `flush.messages=1` has its records synced before acks=1 is answered too.
 //! Version notes: since 13 topics are named by their id (KIP-516). Since 3 a partition's records are one batch of magic 2;
 //! 8 adds messages, 10 the current leader (KIP-951).
 
 use super::{Context, INTERNAL_TOPICS};
 use crate::log::{Appended, Origin};
-use crate::partition::{Partition, PartitionError, Partitions};
+use crate::partition::{Acks, Append, NO_EPOCH, Partition, PartitionError, Partitions, Placed};
 use crate::protocol::batch::{BatchError, RecordBatch};
 use crate::protocol::messages::produce::*;
 use crate::protocol::{ErrorCode, Records};
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const TOPIC_ID_SINCE: i16 = 13;
+const ACKS_NONE: i16 = 0;
 const ACKS_ALL: i16 = -1;
 /// The client id by which Kafka lets its own tools write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
@@ -31,7 +33,8 @@ pub struct Produced<'a> {
 
 struct Uncommitted {
     partition: Arc<Partition>,
-    last_offset: i64,
+    placed: Placed,
+    acks: Acks,
     /// Where its answer stands in the response.
     place: (usize, usize),
 }
@@ -56,18 +59,22 @@ pub fn handle<'a>(
     for topic in request.topic_data {
         let mut answers = Vec::with_capacity(topic.partition_data.len());
         for data in &topic.partition_data {
-            let appended = check_acks(acks)
-                .and_then(|()| find(partitions, context, &topic, data.index))
-                .and_then(|partition| append(partition, data, context.now, volume));
-            if let Ok((partition, appended)) = &appended
-                && acks == ACKS_ALL
-                && !partition.is_committed(appended.last_offset)
-            {
-                let place = (produced.response.responses.len(), answers.len());
-                let (partition, last_offset) = (partition.clone(), appended.last_offset);
-                produced.uncommitted.push(Uncommitted { partition, last_offset, place });
-            }
-            answers.push(answer(data.index, appended.map(|(_, appended)| appended)));
+            let mut found = None;
+            let appended = check_acks(acks).and_then(|wanted| {
+                let partition = found.insert(find(partitions, context, &topic, data.index)?);
+                let placed = append(partition, data, wanted, context.now, volume)?;
+                if acks != ACKS_NONE && !partition.is_acknowledged(&placed, wanted)? {
+                    let place = (produced.response.responses.len(), answers.len());
+                    produced.uncommitted.push(Uncommitted {
+                        partition: partition.clone(),
+                        placed,
+                        acks: wanted,
+                        place,
+                    });
+                }
+                Ok(placed.appended)
+            });
+            answers.push(answer(data.index, appended, found.as_deref()));
         }
         produced.response.responses.push(TopicProduceResponse {
             name: topic.name,
@@ -91,9 +98,10 @@ impl From<PartitionError> for Refusal {
     }
 }
 
-fn check_acks(acks: i16) -> Result<(), Refusal> {
+fn check_acks(acks: i16) -> Result<Acks, Refusal> {
     match acks {
-        -1..=1 => Ok(()),
+        ACKS_ALL => Ok(Acks::All),
+        0 | 1 => Ok(Acks::Leader),
         _ => Err(Refusal(ErrorCode::InvalidRequiredAcks, Some(format!("acks is {acks}; -1, 0 and 1 are allowed")))),
     }
 }
@@ -113,27 +121,29 @@ fn find(
     topic: &TopicProduceData<'_>,
     index: i32,
 ) -> Result<Arc<Partition>, Refusal> {
-    let (found, missing) = if context.version >= TOPIC_ID_SINCE {
-        (partitions.topic_by_id(topic.topic_id), ErrorCode::UnknownTopicId)
+    let found = if context.version >= TOPIC_ID_SINCE {
+        partitions.find_by_id(topic.topic_id, index)
     } else {
-        (partitions.topic_by_name(&topic.name), ErrorCode::UnknownTopicOrPartition)
+        partitions.find(&topic.name, index)
     };
-    let topic = found.ok_or(Refusal(missing, None))?;
-    check_writable(&topic.name, context.client_id)?;
-    topic.partition(index).ok_or(Refusal(ErrorCode::UnknownTopicOrPartition, None))
+    let partition = found.map_err(|code| Refusal(code, None))?;
+    check_writable(&partition.topic, context.client_id)?;
+    Ok(partition)
 }
 
 fn append(
-    partition: Arc<Partition>,
+    partition: &Partition,
     data: &PartitionProduceData<'_>,
+    acks: Acks,
     now: i64,
     volume: &mut Volume,
-) -> Result<(Arc<Partition>, Appended), Refusal> {
+) -> Result<Placed, Refusal> {
     let batch = single_batch(data)?;
-    let appended = partition.append(batch, Origin::Producer, now)?;
+    let how = Append { origin: Origin::Producer, acks, leader_epoch: NO_EPOCH };
+    let placed = partition.append(batch, how, now)?;
     volume.records += u64::from(batch.record_count().unsigned_abs());
     volume.bytes += batch.size() as u64;
-    Ok((partition, appended))
+    Ok(placed)
 }
 
 /// A partition's records as the one batch they must be.
@@ -165,7 +175,19 @@ fn refuse_batch(error: BatchError) -> Refusal {
     Refusal(code, Some(error.to_string()))
 }
 
-fn answer<'a>(index: i32, appended: Result<Appended, Refusal>) -> PartitionProduceResponse<'a> {
+/// `partition`: where it was found, whose leader a client is told that came to the wrong broker (KIP-951).
+fn answer<'a>(
+    index: i32,
+    appended: Result<Appended, Refusal>,
+    partition: Option<&Partition>,
+) -> PartitionProduceResponse<'a> {
+    let current_leader = |code: ErrorCode| {
+        let leader = partition.filter(|_| code == ErrorCode::NotLeaderOrFollower).and_then(Partition::leader);
+        leader.map_or_else(LeaderIdAndEpoch::default, |(leader_id, leader_epoch)| LeaderIdAndEpoch {
+            leader_id,
+            leader_epoch,
+        })
+    };
     match appended {
         Ok(appended) => PartitionProduceResponse {
             index,
@@ -178,6 +200,7 @@ fn answer<'a>(index: i32, appended: Result<Appended, Refusal>) -> PartitionProdu
             index,
             error_code: refusal.0.code(),
             error_message: refusal.1.map(Cow::Owned),
+            current_leader: current_leader(refusal.0),
             base_offset: -1,
             log_append_time_ms: -1,
             log_start_offset: -1,
@@ -214,10 +237,10 @@ impl<'a> Produced<'a> {
     /// The answer, once every partition has committed or failed to in time.
     pub async fn committed(mut self) -> ProduceResponse<'a> {
         for wait in self.uncommitted {
-            if let Err(error) = wait.partition.committed(wait.last_offset, self.deadline).await {
+            if let Err(error) = wait.partition.acknowledged(&wait.placed, wait.acks, self.deadline).await {
                 let (topic, index) = wait.place;
                 let place = &mut self.response.responses[topic].partition_responses[index];
-                *place = answer(place.index, Err(error.into()));
+                *place = answer(place.index, Err(error.into()), Some(&wait.partition));
             }
         }
         self.response

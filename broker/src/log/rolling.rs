@@ -44,6 +44,9 @@ impl Log {
     /// Errors: nothing can be appended until the log was cut again, or opened again.
     pub fn truncate_to(&mut self, offset: i64, now: i64) -> io::Result<()> {
         if offset >= self.log_end_offset && !self.state.cutting {
+            // An epoch that began here and wrote nothing is not one that the new leader has.
+            let end = self.log_end_offset;
+            self.state.epochs.changed_if(self.epochs.truncate_from_end(end));
             return Ok(());
         }
         let start = self.log_start_offset();

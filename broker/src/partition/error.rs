@@ -1,5 +1,6 @@
 //! What can keep a partition from answering, and Kafka's code for each.
 
+use super::replica::FetchRefusal;
 use crate::log::{AppendError, ReadError};
 use crate::protocol::ErrorCode;
 
@@ -13,6 +14,14 @@ pub enum PartitionError {
     UnknownLeaderEpoch,
     #[error("the commit did not happen in time")]
     TimedOut,
+    #[error("fewer replicas are in sync than min.insync.replicas asks for")]
+    NotEnoughReplicas,
+    #[error("the records were appended, but fewer replicas are in sync than min.insync.replicas asks for")]
+    NotEnoughReplicasAfterAppend,
+    #[error("the new leader does not know yet how far the partition is committed")]
+    OffsetNotAvailable,
+    #[error(transparent)]
+    Fetch(#[from] FetchRefusal),
     #[error(transparent)]
     Append(#[from] AppendError),
     #[error(transparent)]
@@ -28,6 +37,14 @@ impl PartitionError {
             PartitionError::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
             PartitionError::UnknownLeaderEpoch => ErrorCode::UnknownLeaderEpoch,
             PartitionError::TimedOut => ErrorCode::RequestTimedOut,
+            PartitionError::NotEnoughReplicas => ErrorCode::NotEnoughReplicas,
+            PartitionError::NotEnoughReplicasAfterAppend => ErrorCode::NotEnoughReplicasAfterAppend,
+            PartitionError::OffsetNotAvailable => ErrorCode::OffsetNotAvailable,
+            PartitionError::Fetch(FetchRefusal::NotLeader | FetchRefusal::EarlierIncarnation(_)) => {
+                ErrorCode::NotLeaderOrFollower
+            }
+            // The replica may know of a reassignment that this broker has not heard of yet: it is to ask again.
+            PartitionError::Fetch(FetchRefusal::UnknownReplica(_)) => ErrorCode::UnknownLeaderEpoch,
             PartitionError::Append(error) => append_code(error),
             PartitionError::Read(error) => read_code(error),
             PartitionError::Storage(_) => ErrorCode::KafkaStorageError,

@@ -1,9 +1,10 @@
 //! The partitions of this broker, found by topic name or id.
 
+use super::broker::{Broker, LiveBrokers, ReplicaSettings};
 use super::partition::Partition;
-use crate::protocol::Uuid;
+use crate::protocol::{ErrorCode, Uuid};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 
 /// The partitions of one topic that this broker holds.
 pub struct TopicPartitions {
@@ -31,27 +32,24 @@ impl TopicPartitions {
         partitions[index] = Some(partition);
     }
 
+    fn remove(&self, index: i32) -> Option<Arc<Partition>> {
+        let index = usize::try_from(index).ok()?;
+        self.partitions.write().expect("no panic while held").get_mut(index)?.take()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.partitions.read().expect("no panic while held").iter().all(Option::is_none)
+    }
+
     pub fn all(&self) -> Vec<Arc<Partition>> {
         self.partitions.read().expect("no panic while held").iter().flatten().cloned().collect()
     }
 }
 
-/// Partitions that have closed a segment which is not synced yet.
-#[derive(Debug, Default)]
-pub struct Rolled {
-    partitions: Mutex<Vec<(Uuid, i32)>>,
-}
-
-impl Rolled {
-    pub fn add(&self, topic_id: Uuid, partition: i32) {
-        self.partitions.lock().expect("no panic while held").push((topic_id, partition));
-    }
-}
-
-#[derive(Default)]
+/// The partitions that this broker holds.
 pub struct Partitions {
     topics: RwLock<Topics>,
-    rolled: Arc<Rolled>,
+    broker: Arc<Broker>,
 }
 
 #[derive(Default)]
@@ -60,7 +58,21 @@ struct Topics {
     by_id: HashMap<Uuid, Arc<TopicPartitions>>,
 }
 
+impl Topics {
+    fn forget(&mut self, topic: &TopicPartitions) {
+        self.by_id.remove(&topic.id);
+        // A topic of the same name may have been made anew already.
+        if self.by_name.get(&topic.name).is_some_and(|named| named.id == topic.id) {
+            self.by_name.remove(&topic.name);
+        }
+    }
+}
+
 impl Partitions {
+    pub fn new(settings: ReplicaSettings) -> Partitions {
+        Partitions { topics: RwLock::default(), broker: Arc::new(Broker::new(settings)) }
+    }
+
     pub fn topic_by_name(&self, name: &str) -> Option<Arc<TopicPartitions>> {
         self.topics.read().expect("no panic while held").by_name.get(name).cloned()
     }
@@ -73,15 +85,45 @@ impl Partitions {
         self.topic_by_name(topic)?.partition(index)
     }
 
-    /// Where the partitions of this map say that they have closed a segment.
-    pub fn rolled(&self) -> &Arc<Rolled> {
-        &self.rolled
+    /// A partition of a topic, by name.
+    /// Errors: `NotLeaderOrFollower` where it is another broker's; `UnknownTopicOrPartition`.
+    pub fn find(&self, topic: &str, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        self.partition(topic, index).ok_or_else(|| match self.broker.image().topics.partition(topic, index) {
+            Some(_) => ErrorCode::NotLeaderOrFollower,
+            None => ErrorCode::UnknownTopicOrPartition,
+        })
+    }
+
+    /// A partition of a topic, by the topic's id.
+    /// Errors: `NotLeaderOrFollower` where it is another broker's; `UnknownTopicId`, `UnknownTopicOrPartition`.
+    pub fn find_by_id(&self, topic: Uuid, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        let found = self.topic_by_id(topic).and_then(|topic| topic.partition(index));
+        found.ok_or_else(|| match self.broker.image().topics.by_id(topic).map(|topic| topic.partition(index)) {
+            Some(Some(_)) => ErrorCode::NotLeaderOrFollower,
+            Some(None) => ErrorCode::UnknownTopicOrPartition,
+            None => ErrorCode::UnknownTopicId,
+        })
+    }
+
+    /// What the partitions of this map share.
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
     }
 
     /// The partitions that have closed a segment since the last call.
     pub fn take_rolled(&self) -> Vec<Arc<Partition>> {
-        let rolled = std::mem::take(&mut *self.rolled.partitions.lock().expect("no panic while held"));
-        rolled.into_iter().filter_map(|(id, index)| self.topic_by_id(id)?.partition(index)).collect()
+        self.broker.rolled.take()
+    }
+
+    /// Who is alive from now on: a follower that died holds no high watermark up any more.
+    pub fn set_live(&self, live: LiveBrokers) {
+        self.broker.set_live(live);
+        self.tick(self.broker.now());
+    }
+
+    /// Has leaders look for followers that lag for too long. To be called twice each `replica.lag.time.max.ms`.
+    pub fn tick(&self, now: i64) {
+        self.all().iter().for_each(|partition| partition.tick(now));
     }
 
     pub fn insert(&self, partition: Arc<Partition>) {
@@ -98,12 +140,20 @@ impl Partitions {
     /// Takes a topic out, and gives the partitions it had.
     pub fn remove_topic(&self, id: Uuid) -> Vec<Arc<Partition>> {
         let mut topics = self.topics.write().expect("no panic while held");
-        let Some(topic) = topics.by_id.remove(&id) else { return Vec::new() };
-        // A topic of the same name may have been made anew already.
-        if topics.by_name.get(&topic.name).is_some_and(|named| named.id == id) {
-            topics.by_name.remove(&topic.name);
-        }
+        let Some(topic) = topics.by_id.get(&id).cloned() else { return Vec::new() };
+        topics.forget(&topic);
         topic.all()
+    }
+
+    /// Takes one partition out: its replica here is to go.
+    pub fn remove(&self, id: Uuid, index: i32) -> Option<Arc<Partition>> {
+        let mut topics = self.topics.write().expect("no panic while held");
+        let topic = topics.by_id.get(&id)?.clone();
+        let partition = topic.remove(index);
+        if topic.is_empty() {
+            topics.forget(&topic);
+        }
+        partition
     }
 
     pub fn all(&self) -> Vec<Arc<Partition>> {

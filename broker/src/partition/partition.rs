@@ -1,33 +1,22 @@
 //! One partition: its log, who leads it, and how far it is committed.
 
+use super::broker::Broker;
 use super::error::PartitionError;
-use super::map::Rolled;
-use super::waiters::{Waiter, Waiters};
-use crate::log::{
-    AbortedTransaction, AppendError, Appended, FileSlice, FlushTask, Log, LogConfig, LogDirs, Maintenance, Origin,
-    ReadError,
-};
-use crate::protocol::Uuid;
+use super::replica::{LogEnd, Replica, RoleChange, View};
+use super::sync::SyncTurn;
+use super::waiters::{AckWaiters, Acks, Moves, Subscribers, Subscription};
+use crate::controller::image::PartitionRegistration;
+use crate::controller::request::{AlteredPartition, IsrChange};
+use crate::log::{AppendError, Appended, Log, LogConfig, Origin, ReadError};
 use crate::protocol::batch::RecordBatch;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use crate::protocol::{ErrorCode, Uuid};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use tokio::time::Instant;
 
-type Result<T> = std::result::Result<T, PartitionError>;
+pub(super) type Result<T> = std::result::Result<T, PartitionError>;
 
 /// The leader epoch of a client that does not know any (KIP-320).
-const NO_EPOCH: i32 = -1;
-
-/// How far a reader may read (`isolation.level`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isolation {
-    /// Up to the high watermark.
-    ReadUncommitted,
-    /// Up to the first offset of the oldest open transaction, the last stable offset.
-    ReadCommitted,
-    /// Up to the log's end: for the broker's own logs, and for followers.
-    LogEnd,
-}
+pub const NO_EPOCH: i32 = -1;
 
 /// A partition's offsets at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,37 +27,58 @@ pub struct Progress {
     pub log_end_offset: i64,
 }
 
-/// What a read found: the records may be none at the end of what is readable.
-#[derive(Debug)]
-pub struct Readable {
-    pub records: Option<FileSlice>,
-    pub progress: Progress,
-    /// For readers of committed records only: the transactions among the records that were aborted.
-    pub aborted: Option<Vec<AbortedTransaction>>,
+/// How a batch is appended.
+#[derive(Clone, Copy, Debug)]
+pub struct Append {
+    pub origin: Origin,
+    /// `All`: refused where fewer replicas are in sync than `min.insync.replicas`.
+    pub acks: Acks,
+    /// The epoch in which the caller believes this broker to lead, or [`NO_EPOCH`].
+    pub leader_epoch: i32,
 }
 
+/// Where a batch was appended, and in which epoch: what its acknowledgement is waited for with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub appended: Appended,
+    pub leader_epoch: i32,
+}
+
+/// A partition of this broker: one replica of it.
 pub struct Partition {
     pub topic: Arc<str>,
     pub topic_id: Uuid,
     pub index: i32,
     state: Mutex<State>,
-    waiters: Waiters,
-    rolled: Arc<Rolled>,
+    subscribers: Subscribers,
+    pub(super) broker: Arc<Broker>,
+    this: Weak<Partition>,
 }
 
-struct State {
+pub(super) struct State {
     /// `None` once the partition was closed or deleted: then nobody leads it either.
-    log: Option<Log>,
-    /// The epoch in which this broker leads, or none.
-    leader_epoch: Option<i32>,
-    high_watermark: i64,
+    pub log: Option<Log>,
+    pub replica: Replica,
+    pub acks: AckWaiters,
+    pub sync: SyncTurn,
+    /// What was appended below this offset and is not synced could not be.
+    pub sync_failed_below: i64,
+    isr_change_asked: bool,
 }
 
 impl State {
-    /// The log, and the epoch in which it is led.
+    /// The log, and the epoch in which this broker leads it.
     /// Errors: `NotLeader`; `FencedLeaderEpoch` or `UnknownLeaderEpoch` where the client believes in another leader.
-    fn led(&mut self, believed_epoch: i32) -> Result<(&mut Log, i32)> {
-        let epoch = self.leader_epoch.ok_or(PartitionError::NotLeader)?;
+    pub fn led(&mut self, believed_epoch: i32) -> Result<(&mut Log, i32)> {
+        if !self.replica.is_leader() {
+            return Err(PartitionError::NotLeader);
+        }
+        self.held(believed_epoch)
+    }
+
+    /// As [`State::led`], by whomever it is led.
+    pub fn held(&mut self, believed_epoch: i32) -> Result<(&mut Log, i32)> {
+        let epoch = self.replica.leader_epoch();
         let log = self.log.as_mut().ok_or(PartitionError::NotLeader)?;
         match believed_epoch {
             NO_EPOCH => Ok((log, epoch)),
@@ -77,140 +87,264 @@ impl State {
             _ => Ok((log, epoch)),
         }
     }
-}
 
-impl Progress {
-    fn of(log: &Log, high_watermark: i64) -> Progress {
-        Progress {
+    pub fn log_end(&self) -> LogEnd {
+        self.log.as_ref().map_or(LogEnd::at(0), log_end)
+    }
+
+    pub fn progress(&self) -> Option<Progress> {
+        let (log, high_watermark) = (self.log.as_ref()?, self.replica.high_watermark());
+        Some(Progress {
             log_start_offset: log.log_start_offset(),
             last_stable_offset: log.last_stable_offset(high_watermark),
             high_watermark,
             log_end_offset: log.log_end_offset(),
+        })
+    }
+
+    /// Tells the replica how far its log reaches now. Whether the high watermark has moved.
+    pub fn log_moved(&mut self, view: View<'_>) -> bool {
+        let end = self.log_end();
+        self.replica.appended(end, view)
+    }
+
+    /// What is to be said of records that wait for their acknowledgement; `None` as long as that is open.
+    fn acknowledgement(&self, acks: Acks, last_offset: i64, leader_epoch: i32) -> Option<Result<()>> {
+        if !self.replica.is_leader() || self.replica.leader_epoch() != leader_epoch || self.log.is_none() {
+            return Some(Err(PartitionError::NotLeader));
+        }
+        let durable = self.log_end().durable > last_offset;
+        if !durable && last_offset < self.sync_failed_below {
+            let error = std::io::Error::other("the log could not be synced");
+            return Some(Err(PartitionError::Storage(error)));
+        }
+        match acks {
+            Acks::Leader => durable.then_some(Ok(())),
+            Acks::All if self.replica.high_watermark() <= last_offset => None,
+            Acks::All if self.replica.is_under_min_isr() => Some(Err(PartitionError::NotEnoughReplicasAfterAppend)),
+            Acks::All => Some(Ok(())),
         }
     }
 
-    /// The offset behind the last one that may be read.
-    fn limit(&self, isolation: Isolation) -> i64 {
-        match isolation {
-            Isolation::ReadUncommitted => self.high_watermark,
-            Isolation::ReadCommitted => self.last_stable_offset,
-            Isolation::LogEnd => self.log_end_offset,
-        }
+    pub fn settle(&mut self) {
+        let mut waiters = std::mem::take(&mut self.acks);
+        waiters.settle(|acks, last_offset, epoch| self.acknowledgement(acks, last_offset, epoch));
+        self.acks = waiters;
+    }
+}
+
+/// Where each record is synced before it is acknowledged (`flush.messages=1`), only synced ones count.
+fn log_end(log: &Log) -> LogEnd {
+    let end = log.log_end_offset();
+    LogEnd { end, durable: if syncs_each(log.config()) { log.recovery_point().min(end) } else { end } }
+}
+
+pub(super) fn syncs_each(config: &LogConfig) -> bool {
+    config.flush_messages <= 1
+}
+
+fn min_isr(log: &Log) -> usize {
+    log.config().min_insync_replicas as usize
+}
+
+impl std::fmt::Debug for Partition {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}-{}", self.topic, self.index)
     }
 }
 
 impl Partition {
-    /// `rolled` is told when a segment is closed.
-    pub fn new(topic: Arc<str>, topic_id: Uuid, index: i32, log: Log, rolled: Arc<Rolled>) -> Partition {
-        let high_watermark = log.log_start_offset();
-        let state = Mutex::new(State { log: Some(log), leader_epoch: None, high_watermark });
-        Partition { topic, topic_id, index, state, waiters: Waiters::default(), rolled }
+    /// A partition that this broker holds a replica of; it follows nobody until [`Partition::apply`].
+    /// `high_watermark`: as it was written down last, if it was.
+    pub fn new(
+        topic: Arc<str>,
+        topic_id: Uuid,
+        index: i32,
+        log: Log,
+        high_watermark: Option<i64>,
+        broker: &Arc<Broker>,
+    ) -> Arc<Partition> {
+        let (start, end) = (log.log_start_offset(), log.log_end_offset());
+        let high_watermark = high_watermark.unwrap_or(start).clamp(start, end);
+        let replica = Replica::new(broker.settings.broker_id, broker.settings.lag_time_max_ms, high_watermark);
+        let state = State {
+            log: Some(log),
+            replica,
+            acks: AckWaiters::default(),
+            sync: SyncTurn::None,
+            sync_failed_below: 0,
+            isr_change_asked: false,
+        };
+        Arc::new_cyclic(|this| Partition {
+            topic,
+            topic_id,
+            index,
+            state: Mutex::new(state),
+            subscribers: Subscribers::default(),
+            broker: broker.clone(),
+            this: this.clone(),
+        })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic while held")
     }
 
-    /// Leads the partition from now on, as its only replica: all of its log is committed.
-    pub fn lead(&self, leader_epoch: i32) {
-        let mut state = self.state();
-        let Some(log) = &mut state.log else { return };
-        log.begin_epoch(leader_epoch);
-        state.high_watermark = log.log_end_offset();
-        state.leader_epoch = Some(leader_epoch);
+    /// Lets go of `state`, behind which `moves` have happened, and tells all whom they concern.
+    pub(super) fn release(&self, mut state: MutexGuard<'_, State>, moves: Moves) {
+        state.settle();
+        let asks = state.replica.wants_isr_change() && !std::mem::replace(&mut state.isr_change_asked, true);
         drop(state);
-        self.waiters.wake();
+        if asks {
+            self.broker.isr_changes.add(self.this.clone());
+        }
+        self.subscribers.tell(moves);
+    }
+
+    /// Takes over what the metadata says of this partition: leads it from now on, or follows. A new leader epoch begins at
+    /// the log's end before anything is appended in it.
+    pub fn apply(&self, registration: &PartitionRegistration) -> RoleChange {
+        let mut state = self.state();
+        let before = state.replica.high_watermark();
+        let end = state.log_end();
+        let min_isr = state.log.as_ref().map_or(1, min_isr);
+        let change = self.broker.view(|view| state.replica.apply(registration, end, min_isr, view));
+        if change == RoleChange::BeganToLead {
+            let epoch = state.replica.leader_epoch();
+            if let Some(log) = &mut state.log {
+                log.begin_epoch(epoch);
+            }
+            // What it had appended as a follower may not be synced yet.
+            self.sync_if_due(&mut state);
+        }
+        let committed = state.replica.high_watermark() > before;
+        let role = matches!(change, RoleChange::BeganToLead | RoleChange::BeganToFollow);
+        self.release(state, Moves { committed, role, ..Moves::default() });
+        change
     }
 
     /// Appends `batch` and gives its offsets. With one replica it is committed at once.
-    /// Errors: `NotLeader`, those of [`Log::append`].
-    pub fn append(&self, batch: RecordBatch<'_>, origin: Origin, now: i64) -> Result<Appended> {
+    /// Errors: those of the leader epoch; `NotEnoughReplicas` (nothing was appended); those of [`Log::append`].
+    pub fn append(&self, batch: RecordBatch<'_>, how: Append, now: i64) -> Result<Placed> {
         let mut state = self.state();
-        let (log, epoch) = state.led(NO_EPOCH)?;
-        let appended = log.append(batch, epoch, origin, now)?;
-        if log.flush_is_due(now) {
-            log.flush().map_err(AppendError::Storage)?;
+        state.led(how.leader_epoch)?;
+        if how.acks == Acks::All && state.replica.is_under_min_isr() {
+            return Err(PartitionError::NotEnoughReplicas);
         }
-        state.high_watermark = log.log_end_offset();
-        drop(state);
-        if appended.rolled {
-            self.rolled.add(self.topic_id, self.index);
+        let (log, leader_epoch) = state.led(how.leader_epoch)?;
+        let appended = log.append(batch, leader_epoch, how.origin, now)?;
+        self.sync_if_due(&mut state);
+        let committed = self.broker.view(|view| state.log_moved(view));
+        self.release(state, Moves { appended: !appended.duplicate, committed, role: false });
+        self.note_rolled(appended.rolled);
+        Ok(Placed { appended, leader_epoch })
+    }
+
+    pub(super) fn weak(&self) -> Weak<Partition> {
+        self.this.clone()
+    }
+
+    pub(super) fn note_rolled(&self, rolled: bool) {
+        if rolled {
+            self.broker.rolled.add(self.this.clone());
         }
-        self.waiters.wake();
-        Ok(appended)
+    }
+
+    /// Puts the log into the queue of those to be synced, where its configuration asks for that now.
+    pub(super) fn sync_if_due(&self, state: &mut State) {
+        let is_due = state.log.as_ref().is_some_and(|log| log.flush_is_due(i64::MIN));
+        if is_due && state.sync.want() {
+            self.broker.syncs.add(self.this.clone());
+        }
+    }
+
+    /// Puts the log into the queue of those to be synced.
+    pub(super) fn want_sync(&self) {
+        if self.state().sync.want() {
+            self.broker.syncs.add(self.this.clone());
+        }
     }
 
     pub fn is_led(&self) -> bool {
-        self.state().leader_epoch.is_some()
+        let state = self.state();
+        state.log.is_some() && state.replica.is_leader()
+    }
+
+    /// The leader as this broker knows it, and the epoch; `None` where there is none.
+    pub fn leader(&self) -> Option<(i32, i32)> {
+        let state = self.state();
+        Some((state.replica.leader()?, state.replica.leader_epoch()))
     }
 
     /// The offset behind the last committed record.
     pub fn high_watermark(&self) -> i64 {
-        self.state().high_watermark
+        self.state().replica.high_watermark()
     }
 
-    /// Whether a record at `offset` is committed.
-    pub fn is_committed(&self, offset: i64) -> bool {
-        self.high_watermark() > offset
+    /// Looks at what this replica knows of the others.
+    pub fn replica<T>(&self, look: impl FnOnce(&Replica) -> T) -> T {
+        look(&self.state().replica)
     }
 
-    /// Returns once the record at `offset` is committed.
-    /// Errors: `NotLeader` if that can no longer be told; `TimedOut` behind `deadline`.
-    pub async fn committed(&self, offset: i64, deadline: Instant) -> Result<()> {
-        let waiter = Waiter::new();
-        loop {
-            self.waiters.register(&waiter);
-            {
-                let mut state = self.state();
-                state.led(NO_EPOCH)?;
-                if state.high_watermark > offset {
-                    return Ok(());
-                }
+    /// Whether records that were appended are acknowledged.
+    /// Errors: as [`Partition::acknowledged`].
+    pub fn is_acknowledged(&self, placed: &Placed, acks: Acks) -> Result<bool> {
+        let answer = self.state().acknowledgement(acks, placed.appended.last_offset, placed.leader_epoch);
+        answer.transpose().map(|answer| answer.is_some())
+    }
+
+    /// Returns once records that were appended are acknowledged.
+    /// Errors: `NotLeader` if that can no longer be told; `NotEnoughReplicasAfterAppend`; `Storage`; `TimedOut` behind
+    /// `deadline`. Except for the first the records may be committed yet.
+    pub async fn acknowledged(&self, placed: &Placed, acks: Acks, deadline: Instant) -> Result<()> {
+        self.wait(acks, placed.appended.last_offset, placed.leader_epoch, deadline).await
+    }
+
+    /// Returns once the record at `offset`, which was appended in `leader_epoch`, is committed.
+    /// Errors: as [`Partition::acknowledged`].
+    pub async fn committed(&self, offset: i64, leader_epoch: i32, deadline: Instant) -> Result<()> {
+        self.wait(Acks::All, offset, leader_epoch, deadline).await
+    }
+
+    async fn wait(&self, acks: Acks, last_offset: i64, leader_epoch: i32, deadline: Instant) -> Result<()> {
+        let answered = {
+            let mut state = self.state();
+            if let Some(answer) = state.acknowledgement(acks, last_offset, leader_epoch) {
+                return answer;
             }
-            tokio::time::timeout_at(deadline, waiter.moved()).await.map_err(|_| PartitionError::TimedOut)?;
-        }
-    }
-
-    /// Has `waiter` woken by the next change of this partition.
-    pub fn watch(&self, waiter: &Arc<Waiter>) {
-        self.waiters.register(waiter);
-    }
-
-    /// Whole batches from the one that holds `offset`, at most `bytes_max` unless `at_least_one` asks for the first
-    /// batch whatever its size.
-    /// Errors: those of the leader epoch; `OffsetOutOfRange`.
-    pub fn read(
-        &self,
-        offset: i64,
-        believed_epoch: i32,
-        bytes_max: usize,
-        isolation: Isolation,
-        at_least_one: bool,
-    ) -> Result<Readable> {
-        let mut state = self.state();
-        let high_watermark = state.high_watermark;
-        let (log, _) = state.led(believed_epoch)?;
-        let progress = Progress::of(log, high_watermark);
-        let records = log.read(offset, bytes_max, progress.limit(isolation), at_least_one)?;
-        let aborted = match (isolation, &records) {
-            (Isolation::ReadCommitted, Some(slice)) => Some(log.aborted_transactions(offset, slice.next_offset)?),
-            (Isolation::ReadCommitted, None) => Some(Vec::new()),
-            _ => None,
+            state.acks.add(acks, last_offset, leader_epoch)
         };
-        Ok(Readable { records, progress, aborted })
+        let answer = tokio::time::timeout_at(deadline, answered).await.map_err(|_| PartitionError::TimedOut)?;
+        answer.unwrap_or(Err(PartitionError::NotLeader))
     }
 
-    /// As [`Partition::read`], for the broker's own use: the bytes themselves, up to the log's end.
-    pub fn read_bytes(&self, offset: i64, bytes_max: usize) -> Result<Vec<u8>> {
-        let slice = self.read(offset, NO_EPOCH, bytes_max, Isolation::LogEnd, true)?.records;
-        Ok(slice.map(|slice| slice.read()).transpose()?.unwrap_or_default())
+    /// Has `subscription` told of each move of this partition, for as long as it lives.
+    pub fn subscribe(&self, subscription: &Arc<Subscription>) {
+        self.subscribers.add(subscription);
     }
 
-    /// Errors: those of the leader epoch.
-    pub fn progress(&self, believed_epoch: i32) -> Result<Progress> {
+    /// Looks for followers that lag for too long.
+    pub fn tick(&self, now: i64) {
         let mut state = self.state();
-        let high_watermark = state.high_watermark;
-        Ok(Progress::of(state.led(believed_epoch)?.0, high_watermark))
+        if !state.replica.is_leader() {
+            return;
+        }
+        let committed = self.broker.view(|view| state.replica.tick(View { now, ..view }));
+        self.release(state, Moves { committed, ..Moves::default() });
+    }
+
+    /// The change of the ISR that this leader wants now, if any; to be answered by [`Partition::isr_answered`].
+    pub fn take_isr_change(&self) -> Option<IsrChange> {
+        let mut state = self.state();
+        state.isr_change_asked = false;
+        state.replica.take_isr_change(self.topic_id, self.index)
+    }
+
+    /// What the controller said to `asked`.
+    pub fn isr_answered(&self, asked: &IsrChange, answer: std::result::Result<&AlteredPartition, ErrorCode>) {
+        let mut state = self.state();
+        let committed = self.broker.view(|view| state.replica.isr_answered(asked, answer, view));
+        self.release(state, Moves { committed, ..Moves::default() });
     }
 
     /// Moves the log's start to `offset`, or to the high watermark for -1, and gives it (DeleteRecords).
@@ -218,95 +352,29 @@ impl Partition {
     pub fn delete_records_before(&self, offset: i64) -> Result<i64> {
         const TO_HIGH_WATERMARK: i64 = -1;
         let mut state = self.state();
-        let end = state.high_watermark;
+        let end = state.replica.high_watermark();
         let (log, _) = state.led(NO_EPOCH)?;
         let offset = if offset == TO_HIGH_WATERMARK { end } else { offset };
         if !(0..=end).contains(&offset) {
             return Err(ReadError::OffsetOutOfRange { offset, start: log.log_start_offset(), end }.into());
         }
-        log.advance_log_start_offset(offset)?;
-        Ok(log.log_start_offset())
-    }
-
-    /// Looks into the log while this broker leads it.
-    /// Errors: those of the leader epoch.
-    pub fn with_log<T>(&self, believed_epoch: i32, look: impl FnOnce(&Log) -> T) -> Result<T> {
-        self.state().led(believed_epoch).map(|(log, _)| look(log))
-    }
-
-    /// Looks into the log, led or not; `None` where it was closed.
-    pub fn log<T>(&self, look: impl FnOnce(&Log) -> T) -> Option<T> {
-        self.state().log.as_ref().map(look)
+        log.advance_log_start_offset(offset).map_err(AppendError::Storage)?;
+        let start = log.log_start_offset();
+        // Followers learn of it as of a new high watermark.
+        self.release(state, Moves { committed: true, ..Moves::default() });
+        Ok(start)
     }
 
     pub fn set_config(&self, config: Arc<LogConfig>) {
-        if let Some(log) = &mut self.state().log {
-            log.set_config(config);
-        }
-    }
-
-    /// Rolls, deletes and expires what is due. Errors: the disk's.
-    pub fn maintain(&self, now: i64) -> io::Result<Maintenance> {
         let mut state = self.state();
-        let high_watermark = state.high_watermark;
-        state.log.as_mut().map_or(Ok(Maintenance::default()), |log| log.maintain(now, high_watermark))
-    }
-
-    /// When the files of deleted segments may be removed by [`Partition::maintain`]; `None` if there are none.
-    pub fn next_removal(&self) -> Option<i64> {
-        self.log(Log::next_removal).flatten()
-    }
-
-    /// Whether `flush.ms` or `flush.messages` ask for a sync.
-    pub fn flush_is_due(&self, now: i64) -> bool {
-        self.log(|log| log.flush_is_due(now)).unwrap_or(false)
-    }
-
-    /// Syncs all that was appended, without holding up appends meanwhile. Errors: the disk's.
-    pub fn flush(&self) -> io::Result<()> {
-        self.sync(Log::flush_task)
-    }
-
-    /// Syncs the segments that were closed, without holding up appends meanwhile. Errors: the disk's.
-    pub fn flush_closed_segments(&self) -> io::Result<()> {
-        self.sync(Log::flush_task_for_closed)
-    }
-
-    /// Vouches for what was synced, so that a crash validates little. Errors: the disk's.
-    pub fn checkpoint(&self) -> io::Result<()> {
-        self.sync(Log::checkpoint_task)
-    }
-
-    fn sync(&self, task: impl FnOnce(&mut Log) -> io::Result<Option<FlushTask>>) -> io::Result<()> {
-        let task = self.state().log.as_mut().map_or(Ok(None), task)?;
-        let Some(task) = task else { return Ok(()) };
-        let synced = task.run();
-        if let Some(log) = &mut self.state().log {
-            match &synced {
-                Ok(flushed) => log.flushed(*flushed),
-                Err(_) => log.flush_failed(),
-            }
-        }
-        synced.map(drop)
-    }
-
-    /// Ends the log's life in this process, whole and synced. Errors: the disk's.
-    pub fn close(&self) -> io::Result<()> {
-        self.end().map_or(Ok(()), |mut log| log.close())
-    }
-
-    /// Moves the log's directory out of the way, to be removed behind `file.delete.delay.ms`. Errors: the disk's.
-    pub fn delete(&self, log_dirs: &LogDirs, now: i64) -> io::Result<()> {
-        self.end().map_or(Ok(()), |mut log| log.delete(log_dirs, now))
-    }
-
-    /// Leads no more, and gives up the log.
-    fn end(&self) -> Option<Log> {
-        let mut state = self.state();
-        state.leader_epoch = None;
-        let log = state.log.take();
-        drop(state);
-        self.waiters.wake();
-        log
+        let Some(log) = &mut state.log else { return };
+        log.set_config(config);
+        let min_isr = min_isr(log);
+        let committed = self.broker.view(|view| {
+            let moved = state.replica.set_min_isr(min_isr, view);
+            state.log_moved(view) || moved
+        });
+        self.sync_if_due(&mut state);
+        self.release(state, Moves { committed, ..Moves::default() });
     }
 }

@@ -1,14 +1,15 @@
-//! Brings this broker in line with the metadata: partitions made, led, configured and deleted.
+//! Brings this broker in line with the metadata: partitions made, led, followed, configured and deleted.
 
 use super::group_log::GroupLog;
 use crate::config::{Settings, topic};
 use crate::controller::delta::{ImageDelta, TopicChange, TopicDelta};
-use crate::controller::image::{MetadataImage, ResourceType, Topic};
+use crate::controller::image::{MetadataImage, PartitionRegistration, ResourceType, Topic};
 use crate::coordinator::Groups;
 use crate::handlers::now_ms;
 use crate::log::{FoundPartition, Log, LogConfig, LogDirs};
-use crate::partition::{Partition, Partitions};
-use crate::protocol::Uuid;
+use crate::partition::replica::RoleChange;
+use crate::partition::{Followers, Partition, Partitions, live_brokers};
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,8 @@ pub struct Applier {
     /// Threads that open logs at the same time (`num.recovery.threads.per.data.dir`, for each directory).
     pub open_threads: usize,
     pub commit_timeout: Duration,
+    /// Fetches what others lead.
+    pub followers: Arc<Followers>,
     /// Loads groups in the background; the controller's thread has no runtime of its own.
     pub runtime: tokio::runtime::Handle,
 }
@@ -42,13 +45,18 @@ pub struct Applier {
 pub struct Assigned {
     topic: Arc<Topic>,
     index: i32,
-    leader_epoch: i32,
     config: Arc<LogConfig>,
 }
 
 impl Applier {
-    /// Makes, configures and deletes what `delta` says has changed in `image`.
+    /// Makes, leads, follows, configures and deletes what `delta` says has changed in `image`.
     pub fn apply(&self, image: &MetadataImage, delta: &ImageDelta) {
+        let broker = self.partitions.broker();
+        broker.set_image(Arc::new(image.clone()));
+        if !delta.brokers.is_empty() {
+            self.partitions.set_live(live_brokers(image));
+            self.followers.brokers_changed(image);
+        }
         self.delete_topics(delta);
         self.configure(image, delta);
         // Before the first group is loaded: which partition a group belongs to depends on it.
@@ -57,24 +65,60 @@ impl Applier {
         {
             self.groups.set_partition_count(i32::try_from(topic.partitions.len()).expect("numbered by an i32"));
         }
-        let assigned: Vec<Assigned> =
-            delta.topics.iter().flat_map(|(id, topic)| self.assigned(image, *id, topic)).collect();
+        let mut assigned = Vec::new();
+        for (id, delta) in &delta.topics {
+            if let Some(topic) = image.topics.by_id(*id) {
+                self.change(image, topic, delta, &mut assigned);
+            }
+        }
         self.hold_all(assigned);
     }
 
-    /// The partitions of a changed topic that are this broker's to hold, and that it does not hold yet.
-    fn assigned(&self, image: &MetadataImage, id: Uuid, delta: &TopicDelta) -> Vec<Assigned> {
-        let Some(topic) = image.topics.by_id(id) else { return Vec::new() };
-        let config = self.log_config(image, &topic.name);
-        let held = self.partitions.topic_by_id(id);
-        let assign = |index: &i32| {
-            let partition = topic.partition(*index)?;
-            let is_held = held.as_ref().is_some_and(|held| held.partition(*index).is_some());
-            let ours = partition.replicas.contains(&self.broker_id) && !is_held;
-            let (topic, config) = (topic.clone(), config.clone());
-            ours.then_some(Assigned { topic, index: *index, leader_epoch: partition.leader_epoch, config })
-        };
-        delta.partitions.iter().filter_map(assign).collect()
+    /// Takes over what is new of partitions that are held, lets go of those that are not ours any more, and adds those to
+    /// `assigned` that are from now on.
+    fn change(&self, image: &MetadataImage, topic: &Arc<Topic>, delta: &TopicDelta, assigned: &mut Vec<Assigned>) {
+        let held = self.partitions.topic_by_id(topic.id);
+        let config = LazyCell::new(|| self.log_config(image, &topic.name));
+        for index in &delta.partitions {
+            let Some(registration) = topic.partition(*index) else { continue };
+            let ours = registration.replicas.contains(&self.broker_id);
+            match held.as_ref().and_then(|held| held.partition(*index)) {
+                Some(partition) if ours => self.take_role(&partition, registration),
+                Some(partition) => self.let_go(&partition),
+                None if ours => assigned.push(Assigned { topic: topic.clone(), index: *index, config: config.clone() }),
+                None => {}
+            }
+        }
+    }
+
+    /// Leads or follows as `registration` says, with all that depends on it.
+    fn take_role(&self, partition: &Arc<Partition>, registration: &PartitionRegistration) {
+        let change = partition.apply(registration);
+        self.followers.assign(partition);
+        if &*partition.topic != GROUPS_TOPIC {
+            return;
+        }
+        match change {
+            RoleChange::BeganToLead => self.coordinate(partition, registration.leader_epoch),
+            RoleChange::BeganToFollow => self.groups.resign(partition.index),
+            RoleChange::Stale | RoleChange::StillLeads | RoleChange::StillFollows => {}
+        }
+    }
+
+    /// The replica has moved to other brokers: this one is deleted.
+    fn let_go(&self, partition: &Arc<Partition>) {
+        self.partitions.remove(partition.topic_id, partition.index);
+        self.delete(partition);
+    }
+
+    fn delete(&self, partition: &Arc<Partition>) {
+        self.followers.forget(partition);
+        if &*partition.topic == GROUPS_TOPIC {
+            self.groups.resign(partition.index);
+        }
+        if let Err(error) = partition.delete(&self.log_dirs, now_ms()) {
+            error!(topic = %partition.topic, partition = partition.index, %error, "a deleted partition stays on disk");
+        }
     }
 
     fn log_config(&self, image: &MetadataImage, name: &str) -> Arc<LogConfig> {
@@ -99,9 +143,6 @@ impl Applier {
             }
             work();
         });
-        for assigned in assigned.iter().filter(|assigned| &*assigned.topic.name == GROUPS_TOPIC) {
-            self.coordinate(assigned);
-        }
     }
 
     /// Tries the logs again that could not be used: there may be room now.
@@ -116,13 +157,17 @@ impl Applier {
     }
 
     fn hold(&self, assigned: &Assigned) {
-        let (name, index) = (&assigned.topic.name, assigned.index);
+        let (name, id, index) = (&assigned.topic.name, assigned.topic.id, assigned.index);
+        // Of one whose log failed before, the metadata may say something else by now.
+        let image = self.partitions.broker().image();
+        let registration = image.topics.by_id(id).and_then(|topic| topic.partition(index));
+        let Some(registration) = registration.filter(|one| one.replicas.contains(&self.broker_id)) else { return };
         match self.open_or_create(assigned) {
-            Ok(log) => {
-                let partition =
-                    Partition::new(name.clone(), assigned.topic.id, index, log, self.partitions.rolled().clone());
-                partition.lead(assigned.leader_epoch);
-                self.partitions.insert(Arc::new(partition));
+            Ok((log, high_watermark)) => {
+                let broker = self.partitions.broker();
+                let partition = Partition::new(name.clone(), id, index, log, high_watermark, broker);
+                self.partitions.insert(partition.clone());
+                self.take_role(&partition, registration);
             }
             Err(error) => {
                 error!(topic = %name, partition = index, %error, "the partition's log cannot be used, and is tried again");
@@ -131,31 +176,32 @@ impl Applier {
         }
     }
 
-    fn open_or_create(&self, assigned: &Assigned) -> std::io::Result<Log> {
+    /// The log, and the high watermark that was written down for it.
+    fn open_or_create(&self, assigned: &Assigned) -> std::io::Result<(Log, Option<i64>)> {
         let (name, index, id) = (&assigned.topic.name, assigned.index, assigned.topic.id);
         let key = (name.to_string(), index);
         let found = self.found.lock().expect("no panic while held").get(&key).cloned();
         if let Some(found) = found {
             let directory = &self.log_dirs.directories()[found.directory];
             if found.topic_id.is_none_or(|found| found == id) {
+                let high_watermark = self.log_dirs.high_watermark(name, index);
                 let log = Log::open(directory, name, index, Some(id), assigned.config.clone(), now_ms())?;
                 self.found.lock().expect("no panic while held").remove(&key);
-                return Ok(log);
+                return Ok((log, high_watermark));
             }
             warn!(topic = %name, partition = index, "an older topic of the same name is set aside");
             directory.set_aside(name, index)?;
             self.found.lock().expect("no panic while held").remove(&key);
         }
         let directory = self.log_dirs.directory_for_new_partition();
-        Log::create(directory, name, index, id, assigned.config.clone(), now_ms())
+        Ok((Log::create(directory, name, index, id, assigned.config.clone(), now_ms())?, None))
     }
 
     /// Loads the groups of a partition that this broker leads.
-    fn coordinate(&self, assigned: &Assigned) {
-        let Some(partition) = self.partitions.partition(GROUPS_TOPIC, assigned.index) else { return };
-        let log = GroupLog { partition, commit_timeout: self.commit_timeout };
+    fn coordinate(&self, partition: &Arc<Partition>, leader_epoch: i32) {
+        let log = GroupLog { partition: partition.clone(), leader_epoch, commit_timeout: self.commit_timeout };
         let _runtime = self.runtime.enter();
-        self.groups.become_leader(assigned.index, assigned.leader_epoch, Arc::new(log));
+        self.groups.become_leader(partition.index, leader_epoch, Arc::new(log));
     }
 
     fn delete_topics(&self, delta: &ImageDelta) {
@@ -164,14 +210,7 @@ impl Applier {
         for (id, topic) in deleted {
             names.push(&*topic.name);
             self.failed.lock().expect("no panic while held").retain(|failed| failed.topic.id != *id);
-            for partition in self.partitions.remove_topic(*id) {
-                if &*partition.topic == GROUPS_TOPIC {
-                    self.groups.resign(partition.index);
-                }
-                if let Err(error) = partition.delete(&self.log_dirs, now_ms()) {
-                    error!(topic = %partition.topic, partition = partition.index, %error, "a deleted partition stays on disk");
-                }
-            }
+            self.partitions.remove_topic(*id).iter().for_each(|partition| self.delete(partition));
         }
         if !names.is_empty() {
             self.groups.topics_deleted(&names);
@@ -195,9 +234,12 @@ impl Applier {
         }
     }
 
-    /// Sets aside what lay in the log directories and belongs to no topic: it is neither served nor deleted.
+    /// Sets aside what lay in the log directories and is not this broker's to hold: it is neither served nor deleted.
+    /// `image` must be as new as what the broker had applied when it ended.
     pub fn set_strays_aside(&self, image: &MetadataImage) {
-        let is_stray = |(topic, index): &(String, i32)| image.topics.partition(topic, *index).is_none();
+        let is_ours = |partition: &PartitionRegistration| partition.replicas.contains(&self.broker_id);
+        let is_stray = |(topic, index): &(String, i32)| !image.topics.partition(topic, *index).is_some_and(is_ours);
+        // A partition whose log could not be used yet stays where it is.
         let mut found = self.found.lock().expect("no panic while held");
         for ((topic, index), found) in found.extract_if(|key, _| is_stray(key)) {
             let directory = &self.log_dirs.directories()[found.directory];

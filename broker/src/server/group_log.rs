@@ -2,7 +2,7 @@
 
 use crate::coordinator::{BoxFuture, CoordinatorLog};
 use crate::log::Origin;
-use crate::partition::Partition;
+use crate::partition::{Acks, Append, Partition};
 use crate::protocol::ErrorCode;
 use crate::protocol::batch::RecordBatch;
 use crate::protocol::record::BatchBuilder;
@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 pub struct GroupLog {
     pub partition: Arc<Partition>,
+    /// The epoch that the groups were loaded in: in another one, others may have appended what they do not know.
+    pub leader_epoch: i32,
     /// How long an answer waits for its records to be committed (`offsets.commit.timeout.ms`).
     pub commit_timeout: Duration,
 }
@@ -20,13 +22,18 @@ impl CoordinatorLog for GroupLog {
     fn append(&self, batch: BatchBuilder, now: i64) -> Result<i64, ErrorCode> {
         let bytes = batch.build();
         let (batch, _) = RecordBatch::split_first(&bytes).expect("a batch that was just built");
-        let appended = self.partition.append(batch, Origin::Coordinator, now).map_err(|error| error.code())?;
-        Ok(appended.last_offset)
+        let how = Append { origin: Origin::Coordinator, acks: Acks::All, leader_epoch: self.leader_epoch };
+        let placed = self.partition.append(batch, how, now).map_err(|error| match error.code() {
+            ErrorCode::FencedLeaderEpoch | ErrorCode::UnknownLeaderEpoch => ErrorCode::NotLeaderOrFollower,
+            code => code,
+        })?;
+        Ok(placed.appended.last_offset)
     }
 
     fn committed(&self, offset: i64) -> BoxFuture<'_, Result<(), ErrorCode>> {
         let deadline = Instant::now() + self.commit_timeout;
-        Box::pin(async move { self.partition.committed(offset, deadline).await.map_err(|error| error.code()) })
+        let committed = self.partition.committed(offset, self.leader_epoch, deadline);
+        Box::pin(async move { committed.await.map_err(|error| error.code()) })
     }
 
     fn read(&self, offset: i64, max_bytes: usize) -> Result<Vec<u8>, ErrorCode> {

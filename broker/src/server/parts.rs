@@ -6,12 +6,15 @@ use super::sockets::BoundListener;
 use crate::config::Config;
 use crate::controller::driver::{Driver, DriverConfig, MetadataLogConfig};
 use crate::controller::image::{Endpoint, SupportedFeature};
-use crate::controller::request::{NewTopic, RegisterBroker, RegisterController};
+use crate::controller::request::{
+    AlterPartition, AlteredPartition, NewTopic, Outcome, Refusal, RegisterBroker, RegisterController,
+};
 use crate::controller::state::{ControllerSettings, TopicDefaults};
 use crate::controller::{ControllerClient, SUPPORTED_FEATURES, topic_name};
-use crate::coordinator::GroupConfig;
+use crate::coordinator::{BoxFuture, GroupConfig};
 use crate::handlers::{MetadataSettings, Rooms, Settings};
 use crate::log::{FileCache, LogDirectory, LogDirs};
+use crate::partition::{FetcherSettings, Followers, IsrChannel, ReplicaSettings};
 use crate::protocol::Uuid;
 use crate::raft::wire::{Address, Border};
 use crate::raft::{self, ReplicaId, ReplicaKey};
@@ -204,10 +207,48 @@ pub fn applier(config: &Config, rooms: &Rooms) -> anyhow::Result<Applier> {
         settings: config.settings.clone(),
         found: Mutex::new(found),
         failed: Mutex::default(),
+        followers: followers(config, rooms),
         open_threads: (config.log_dirs.recovery_threads_per_dir as usize).max(1) * rooms.log_dirs.directories().len(),
         commit_timeout: Duration::from_millis(u64::try_from(config.offsets.commit_timeout_ms).unwrap_or(0)),
         runtime: tokio::runtime::Handle::current(),
     })
+}
+
+/// What replicas are configured with.
+pub fn replicas(config: &Config) -> ReplicaSettings {
+    ReplicaSettings {
+        broker_id: config.node.id,
+        lag_time_max_ms: config.replication.lag_time_max_ms,
+        rack_aware: config.replication.rack_aware,
+    }
+}
+
+fn followers(config: &Config, rooms: &Rooms) -> Arc<Followers> {
+    let replication = &config.replication;
+    let settings = FetcherSettings {
+        listener: config.network.listeners.inter_broker.clone(),
+        fetchers: replication.fetchers as usize,
+        wait_max_ms: replication.fetch_wait_max_ms,
+        bytes_min: replication.fetch_bytes_min,
+        partition_bytes_max: replication.partition_bytes_max,
+        response_bytes_max: replication.response_bytes_max,
+        backoff_max_ms: replication.fetch_backoff_ms.into(),
+        socket_timeout_ms: replication.socket_timeout_ms.into(),
+    };
+    let controller = rooms.controller.clone();
+    let epoch = Arc::new(move || controller.broker_epoch());
+    Followers::new(settings, rooms.partitions.broker().clone(), epoch, tokio::runtime::Handle::current())
+}
+
+/// The way of leaders to the controller.
+impl IsrChannel for ControllerClient {
+    fn broker_epoch(&self) -> i64 {
+        ControllerClient::broker_epoch(self)
+    }
+
+    fn alter(&self, request: AlterPartition) -> BoxFuture<'_, Result<Vec<Outcome<AlteredPartition>>, Refusal>> {
+        Box::pin(async move { self.alter_partition(request).await? })
+    }
 }
 
 pub fn settings(config: &Config) -> Settings {

@@ -15,7 +15,7 @@ use crate::handlers::{BrokerConnections, Rooms, now_ms};
 use crate::metrics::Metrics;
 use crate::metrics::http::{self, Readiness, Site};
 use crate::network::{ConnectionLimits, Listener, Serves};
-use crate::partition::Partitions;
+use crate::partition::{Partitions, keep_isrs, start_syncing};
 use crate::telemetry::RateLimited;
 use anyhow::Context;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+/// Threads that sync logs whose records are acknowledged when they are on the disk.
+const SYNC_THREADS: usize = 2;
 /// How long a stop waits for the requests that are under way.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 /// How long it waits for others to lead what this broker leads, and the quorum.
@@ -59,6 +61,8 @@ struct Sockets {
 struct Broker {
     applier: Arc<Applier>,
     upkeep: JoinHandle<()>,
+    syncing: Vec<JoinHandle<()>>,
+    isrs: tokio::task::JoinHandle<()>,
     stopped_upkeep: std::sync::mpsc::Sender<()>,
     group_deadlines: tokio::task::JoinHandle<()>,
     wish: watch::Sender<Wish>,
@@ -77,7 +81,7 @@ impl Server {
         let (controller, client) = parts::controller(&config, &log_dirs)?;
         let client = Arc::new(client);
         let rooms = Arc::new(Rooms {
-            partitions: Arc::<Partitions>::default(),
+            partitions: Arc::new(Partitions::new(parts::replicas(&config))),
             log_dirs,
             broker_connections: BrokerConnections::new(client.clone()),
             controller: client,
@@ -151,6 +155,9 @@ impl Server {
             standing: standing_known,
         };
         tokio::spawn(lifecycle.run());
+        let shared = rooms.partitions.broker();
+        let syncing = start_syncing(shared, SYNC_THREADS);
+        let isrs = tokio::spawn(keep_isrs(shared.clone(), rooms.controller.clone()));
         let subscriber = applier.clone();
         rooms.controller.subscribe(Box::new(move |_, image, delta| subscriber.apply(image, delta))).await;
         let epoch = registered(&mut standing).await?;
@@ -164,8 +171,16 @@ impl Server {
         let group_deadlines = tokio::spawn(async move { groups.run().await });
         self.serve(clients, Serves::Clients, &self.sockets.clients);
         wish.send_replace(Wish::Serve);
-        self.broker =
-            Some(Broker { applier, upkeep, stopped_upkeep, group_deadlines, wish, standing: standing.clone() });
+        self.broker = Some(Broker {
+            applier,
+            upkeep,
+            syncing,
+            isrs,
+            stopped_upkeep,
+            group_deadlines,
+            wish,
+            standing: standing.clone(),
+        });
         let serving = |standing: &Standing| matches!(standing, Standing::Serving { .. } | Standing::Refused(_));
         standing.wait_for(serving).await.context("the broker's life has ended")?;
         Ok(())
@@ -245,9 +260,14 @@ async fn registered(standing: &mut watch::Receiver<Standing>) -> anyhow::Result<
 fn close(rooms: &Rooms, broker: Option<Broker>, controller: Driver) -> anyhow::Result<()> {
     let applier = broker.map(|broker| {
         broker.group_deadlines.abort();
+        broker.isrs.abort();
+        broker.applier.followers.stop();
+        rooms.partitions.broker().syncs.stop();
         drop(broker.stopped_upkeep);
-        if broker.upkeep.join().is_err() {
-            error!("the upkeep of the logs had ended early");
+        for thread in broker.syncing.into_iter().chain([broker.upkeep]) {
+            if thread.join().is_err() {
+                error!("the upkeep of the logs had ended early");
+            }
         }
         broker.applier
     });
@@ -280,6 +300,7 @@ fn start_upkeep(
             flush_interval_ms: config.log_dirs.flush_check_interval_ms,
             checkpoint_interval_ms: config.log_dirs.recovery_point_checkpoint_interval_ms,
             high_watermark_interval_ms: config.log_dirs.high_watermark_checkpoint_interval_ms,
+            lag_check_interval_ms: (config.replication.lag_time_max_ms / 2).max(1),
         },
         partitions: rooms.partitions.clone(),
         log_dirs: rooms.log_dirs.clone(),

@@ -22,6 +22,8 @@ pub struct UpkeepConfig {
     pub checkpoint_interval_ms: i64,
     /// Milliseconds between two checkpoints of high watermarks (`replica.high.watermark.checkpoint.interval.ms`).
     pub high_watermark_interval_ms: i64,
+    /// Milliseconds between two looks for followers that lag for too long (half of `replica.lag.time.max.ms`).
+    pub lag_check_interval_ms: i64,
 }
 
 /// Logs with files to remove, and when.
@@ -67,6 +69,7 @@ impl Upkeep {
         // Logs with deleted segments that are still on disk, and when they may go.
         let mut removals = Vec::new();
         let mut high_watermarks = Due::every(self.config.high_watermark_interval_ms, now);
+        let mut lag = Due::every(self.config.lag_check_interval_ms, now);
         loop {
             if stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Disconnected) {
                 return;
@@ -85,6 +88,9 @@ impl Upkeep {
             }
             if checkpoint.is_due(now) {
                 self.checkpoint();
+            }
+            if lag.is_due(now) {
+                self.partitions.tick(self.partitions.broker().now());
             }
             if high_watermarks.is_due(now) {
                 warn_of("checkpoint of high watermarks", self.checkpoint_high_watermarks());

@@ -53,7 +53,12 @@ impl Node {
                 listener: "CONTROLLER".into(),
                 voters: BTreeMap::new(),
             },
-            controller: ControllerSettings { node_id: id, ..ControllerSettings::default() },
+            // Nobody sends heartbeats here.
+            controller: ControllerSettings {
+                node_id: id,
+                session_timeout_ms: 3_600_000,
+                ..ControllerSettings::default()
+            },
             internal_topics: vec![topic("__consumer_offsets", 4, 1)],
             deletes_topics: true,
             rules: Arc::new(FewRules),

@@ -2,15 +2,21 @@
 //! and responses only what has news.
 //!
 //! - A session's epoch counts its requests: a request out of turn is refused, never guessed at.
+//! - A session looks only at partitions that are *due*: those that a request names, those that have moved since they were
+//!   looked at (they put themselves into the session's inbox), and those that have more than was sent. Idle partitions
+//!   cost nothing, however many there are.
+//! - A partition stays due until a look at it finds nothing to tell.
 //! - The cache holds `max.incremental.fetch.session.cache.slots` sessions. A new one takes the place of one that was not
-//!   used for [`UNUSED_MS_MIN`]; where there is none, the client goes on without a session.
+//!   used for [`UNUSED_MS_MIN`]; where there is none, the client goes on without a session. Followers always get one.
 //!
 //! Deliberately absent: Kafka's preference of sessions with more partitions. Time since the last use decides alone.
 
+use crate::partition::{Inbox, Interest, Partition, Subscription};
 use crate::protocol::messages::fetch::{FetchPartition, FetchRequest};
 use crate::protocol::{ErrorCode, Uuid};
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// Milliseconds that a session must be unused before another may take its place
 /// (Kafka's `min.incremental.fetch.session.eviction.ms`).
@@ -28,92 +34,170 @@ pub enum TopicKey {
 }
 
 /// One partition that a client fetches, with what it was told last.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Wanted {
     pub topic: TopicKey,
     pub fetch: FetchPartition,
+    /// The request at hand names it: a follower says by that how far it has come.
+    pub is_named: bool,
     /// High watermark and log start of the last answer; a difference is news.
     told: Option<(i64, i64)>,
+    is_due: bool,
+    /// What the partition tells its moves to, and the partition it was made for.
+    subscription: Option<(Arc<Partition>, Arc<Subscription>)>,
 }
 
 impl Wanted {
     fn new(topic: &TopicKey, fetch: &FetchPartition) -> Wanted {
-        Wanted { topic: topic.clone(), fetch: fetch.clone(), told: None }
+        Wanted {
+            topic: topic.clone(),
+            fetch: fetch.clone(),
+            is_named: true,
+            // A follower says what it knows (KIP-1166).
+            told: (fetch.high_watermark != i64::MAX).then_some((fetch.high_watermark, fetch.log_start_offset)),
+            is_due: false,
+            subscription: None,
+        }
+    }
+
+    /// Whether an answer of this high watermark and log start says something new.
+    pub fn is_news(&self, told: (i64, i64)) -> bool {
+        self.told != Some(told)
+    }
+
+    /// The client is told this now; an error is told again until it is gone, and what follows it is news.
+    pub fn tell(&mut self, told: Option<(i64, i64)>) {
+        self.told = told;
     }
 }
 
-/// The partitions of one session in the order they are read.
-#[derive(Debug, Default)]
+/// The partitions of one session.
+#[derive(Debug)]
 pub struct Session {
     by_topic_id: bool,
     next_epoch: i32,
     used_ms: i64,
-    wanted: Vec<Wanted>,
-    places: HashMap<(TopicKey, i32), usize>,
+    interest: Interest,
+    inbox: Arc<Inbox>,
+    /// By place; a place that was forgotten is used again.
+    wanted: Vec<Option<Wanted>>,
+    free: Vec<u32>,
+    places: HashMap<(TopicKey, i32), u32>,
+    /// The places to look at, in the order of their turns.
+    due: VecDeque<u32>,
 }
 
 impl Session {
-    fn new(request: &FetchRequest<'_>, version: i16, now: i64) -> Session {
-        let mut session =
-            Session { by_topic_id: version >= TOPIC_ID_SINCE, next_epoch: 1, used_ms: now, ..Session::default() };
+    fn new(request: &FetchRequest<'_>, version: i16, interest: Interest, now: i64) -> Session {
+        let mut session = Session {
+            by_topic_id: version >= TOPIC_ID_SINCE,
+            next_epoch: 1,
+            used_ms: now,
+            interest,
+            inbox: Inbox::new(),
+            wanted: Vec::new(),
+            free: Vec::new(),
+            places: HashMap::new(),
+            due: VecDeque::new(),
+        };
         session.add(request, version);
         session
     }
 
     fn add(&mut self, request: &FetchRequest<'_>, version: i16) {
         for (topic, fetch) in requested(request, version) {
-            match self.places.get(&(topic.clone(), fetch.partition)) {
-                Some(place) => self.wanted[*place].fetch = fetch.clone(),
-                None => {
-                    self.places.insert((topic.clone(), fetch.partition), self.wanted.len());
-                    self.wanted.push(Wanted::new(&topic, fetch));
+            let key = (topic.clone(), fetch.partition);
+            let place = match self.places.get(&key) {
+                Some(place) => {
+                    let wanted = self.wanted[*place as usize].as_mut().expect("a place that is named is taken");
+                    (wanted.fetch, wanted.is_named) = (fetch.clone(), true);
+                    *place
                 }
+                None => {
+                    let place = self.place(Wanted::new(&topic, fetch));
+                    self.places.insert(key, place);
+                    place
+                }
+            };
+            self.make_due(place);
+        }
+    }
+
+    fn place(&mut self, wanted: Wanted) -> u32 {
+        match self.free.pop() {
+            Some(place) => {
+                self.wanted[place as usize] = Some(wanted);
+                place
+            }
+            None => {
+                self.wanted.push(Some(wanted));
+                u32::try_from(self.wanted.len() - 1).expect("fewer partitions than bytes in a request")
             }
         }
     }
 
     fn forget(&mut self, request: &FetchRequest<'_>, version: i16) {
-        let before = self.places.len();
         for forgotten in &request.forgotten_topics_data {
             let topic = topic_key(version, &forgotten.topic, forgotten.topic_id);
             for partition in &forgotten.partitions {
-                self.places.remove(&(topic.clone(), *partition));
+                if let Some(place) = self.places.remove(&(topic.clone(), *partition)) {
+                    self.wanted[place as usize] = None;
+                    self.due.retain(|other| *other != place);
+                    self.free.push(place);
+                }
             }
         }
-        if self.places.len() < before {
-            let places = &self.places;
-            self.wanted.retain(|wanted| places.contains_key(&(wanted.topic.clone(), wanted.fetch.partition)));
-            self.number();
+    }
+
+    /// Puts a place at the end of those to be looked at.
+    pub fn make_due(&mut self, place: u32) {
+        let Some(wanted) = self.wanted.get_mut(place as usize).and_then(Option::as_mut) else { return };
+        if !std::mem::replace(&mut wanted.is_due, true) {
+            self.due.push_back(place);
         }
     }
 
-    fn number(&mut self) {
-        for (place, wanted) in self.wanted.iter().enumerate() {
-            self.places.insert((wanted.topic.clone(), wanted.fetch.partition), place);
+    /// Takes the places that are due, in their order, with those of the partitions that have moved at the end.
+    pub fn take_due(&mut self) -> Vec<u32> {
+        for place in self.inbox.take() {
+            if let Some(Some(Wanted { subscription: Some((_, subscription)), .. })) = self.wanted.get(place as usize) {
+                // Before the look at it: what moves from here on is posted again.
+                subscription.taken();
+            }
+            self.make_due(place);
         }
+        let due: Vec<u32> = self.due.drain(..).collect();
+        for place in &due {
+            self.wanted(*place).is_due = false;
+        }
+        due
     }
 
-    /// Whether the answer for a partition says anything that the client does not know, and remembers that it does now.
-    /// `has_data`: it carries records, an error or a diverging epoch.
-    fn is_news(&mut self, topic: &TopicKey, partition: i32, told: (i64, i64), has_data: bool) -> bool {
-        let Some(place) = self.places.get(&(topic.clone(), partition)) else { return true };
-        let wanted = &mut self.wanted[*place];
-        let news = has_data || wanted.told != Some(told);
-        // An error is told again until it is gone, and what follows it is news.
-        wanted.told = Some(told);
-        news
+    /// What is fetched at a place that was due.
+    pub fn wanted(&mut self, place: u32) -> &mut Wanted {
+        self.wanted[place as usize].as_mut().expect("what was forgotten is not due")
     }
 
-    /// Partitions that gave records go to the end, so that all get their turn when a response is full.
-    fn rotate(&mut self, served: &[(TopicKey, i32)]) {
-        if served.is_empty() || served.len() == self.wanted.len() {
+    /// Has the session told when `partition` moves, which is the one meant at `place` now.
+    pub fn subscribe(&mut self, place: u32, partition: &Arc<Partition>) {
+        let (inbox, interest) = (self.inbox.clone(), self.interest);
+        let wanted = self.wanted(place);
+        if wanted.subscription.as_ref().is_some_and(|(of, _)| Arc::ptr_eq(of, partition)) {
             return;
         }
-        let served: HashSet<(&TopicKey, i32)> = served.iter().map(|(topic, partition)| (topic, *partition)).collect();
-        let is_served = |wanted: &Wanted| served.contains(&(&wanted.topic, wanted.fetch.partition));
-        let (served, waiting): (Vec<_>, Vec<_>) = self.wanted.drain(..).partition(is_served);
-        self.wanted = waiting.into_iter().chain(served).collect();
-        self.number();
+        let subscription = Subscription::new(&inbox, place, interest);
+        partition.subscribe(&subscription);
+        wanted.subscription = Some((partition.clone(), subscription));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// All partitions, in the order of their places.
+    #[cfg(test)]
+    fn partitions(&self) -> Vec<i32> {
+        self.wanted.iter().flatten().map(|wanted| wanted.fetch.partition).collect()
     }
 }
 
@@ -128,29 +212,45 @@ fn requested<'r>(request: &'r FetchRequest<'_>, version: i16) -> impl Iterator<I
     })
 }
 
-/// What a request means: what to read, and which session its answer belongs to.
+/// The session that a request belongs to, for as long as it is answered.
 #[derive(Debug)]
 pub struct Plan {
-    pub wanted: Vec<Wanted>,
-    /// 0 where there is no session.
+    /// 0 where the session ends with the answer.
     pub session_id: i32,
-    session: Option<Arc<Mutex<Session>>>,
-    /// A full answer names every partition; an incremental one only those with news.
-    full: bool,
+    session: Arc<Mutex<Session>>,
+    inbox: Arc<Inbox>,
+    /// This request's turn to wait at the inbox.
+    turn: u64,
+    /// The first answer of a session, and those without one, tell of every partition.
+    pub full: bool,
 }
 
 impl Plan {
-    /// Whether a partition's answer is sent. To be asked once for each partition.
-    pub fn tells(&self, topic: &TopicKey, partition: i32, told: (i64, i64), has_data: bool) -> bool {
-        let Some(session) = &self.session else { return true };
-        let news = session.lock().expect("no panic while held").is_news(topic, partition, told, has_data);
-        self.full || news
+    /// An earlier request of the session that waits still is answered now, so that this one can be.
+    fn new(session_id: i32, session: Arc<Mutex<Session>>, full: bool) -> Plan {
+        let inbox = session.lock().expect("no panic while held").inbox.clone();
+        let turn = inbox.begin_turn();
+        Plan { session_id, session, inbox, turn, full }
     }
 
-    pub fn served(&self, partitions: &[(TopicKey, i32)]) {
-        if let Some(session) = &self.session {
-            session.lock().expect("no panic while held").rotate(partitions);
-        }
+    pub fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().expect("no panic while held")
+    }
+
+    /// Whether the session outlives this request, and its subscriptions with it.
+    pub fn is_kept(&self) -> bool {
+        self.session_id != NO_SESSION
+    }
+
+    /// Whether the client has sent the next request before this one was answered: that one gets the news.
+    pub fn is_overtaken(&self) -> bool {
+        self.inbox.is_over(self.turn)
+    }
+
+    /// Returns once a partition of the session has moved, or the request was overtaken. What has no hurry is waited with
+    /// for a little `linger`.
+    pub async fn moved(&self, linger: Duration) {
+        self.inbox.moved(self.turn, linger).await;
     }
 }
 
@@ -167,32 +267,34 @@ impl Sessions {
         Sessions { slots, sessions: Mutex::default() }
     }
 
-    /// `fresh_id`: a random number, the id of a session that is made now.
+    /// `fresh_id`: a random number, the id of a session that is made now. `interest`: that of a follower or a consumer.
     /// Errors: FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR.
-    pub fn plan(&self, request: &FetchRequest<'_>, version: i16, fresh_id: i32, now: i64) -> Result<Plan, ErrorCode> {
+    pub fn plan(
+        &self,
+        request: &FetchRequest<'_>,
+        version: i16,
+        interest: Interest,
+        fresh_id: i32,
+        now: i64,
+    ) -> Result<Plan, ErrorCode> {
         match request.session_epoch {
-            INITIAL_EPOCH | FINAL_EPOCH => Ok(self.plan_full(request, version, fresh_id, now)),
+            INITIAL_EPOCH | FINAL_EPOCH => Ok(self.plan_full(request, version, interest, fresh_id, now)),
             epoch => self.plan_incremental(request, version, epoch, now),
         }
     }
 
-    fn plan_full(&self, request: &FetchRequest<'_>, version: i16, fresh_id: i32, now: i64) -> Plan {
+    fn plan_full(&self, request: &FetchRequest<'_>, version: i16, interest: Interest, fresh_id: i32, now: i64) -> Plan {
         if request.session_id != NO_SESSION {
             self.sessions.lock().expect("no panic while held").remove(&request.session_id);
         }
-        let wanted = requested(request, version).map(|(topic, fetch)| Wanted::new(&topic, fetch)).collect();
-        let mut plan = Plan { wanted, session_id: NO_SESSION, session: None, full: true };
-        if request.session_epoch == INITIAL_EPOCH && !plan.wanted.is_empty() && fresh_id > 0 {
-            let session = Arc::new(Mutex::new(Session::new(request, version, now)));
-            if self.keep(fresh_id, &session, now) {
-                (plan.session_id, plan.session) = (fresh_id, Some(session));
-            }
-        }
-        plan
+        let session = Arc::new(Mutex::new(Session::new(request, version, interest, now)));
+        let wants = request.session_epoch == INITIAL_EPOCH && !request.topics.is_empty() && fresh_id > 0;
+        let kept = wants && self.keep(fresh_id, &session, interest, now);
+        Plan::new(if kept { fresh_id } else { NO_SESSION }, session, true)
     }
 
     /// Whether there was a place for the session.
-    fn keep(&self, id: i32, session: &Arc<Mutex<Session>>, now: i64) -> bool {
+    fn keep(&self, id: i32, session: &Arc<Mutex<Session>>, interest: Interest, now: i64) -> bool {
         let mut sessions = self.sessions.lock().expect("no panic while held");
         if sessions.contains_key(&id) {
             return false;
@@ -201,9 +303,12 @@ impl Sessions {
             let used = |session: &Arc<Mutex<Session>>| session.lock().expect("no panic while held").used_ms;
             let oldest = sessions.iter().map(|(id, session)| (used(session), *id)).min();
             match oldest {
-                Some((used, oldest)) if now - used >= UNUSED_MS_MIN => sessions.remove(&oldest),
+                Some((used, oldest)) if now - used >= UNUSED_MS_MIN => {
+                    sessions.remove(&oldest);
+                }
+                _ if interest == Interest::Appended => {}
                 _ => return false,
-            };
+            }
         }
         sessions.insert(id, session.clone());
         true
@@ -229,9 +334,8 @@ impl Sessions {
         session.used_ms = now;
         session.add(request, version);
         session.forget(request, version);
-        let wanted = session.wanted.clone();
         drop(session);
-        Ok(Plan { wanted, session_id: request.session_id, session: Some(shared), full: false })
+        Ok(Plan::new(request.session_id, shared, false))
     }
 }
 
@@ -252,69 +356,95 @@ mod tests {
         FetchRequest { session_id, session_epoch, topics, ..Default::default() }
     }
 
+    fn plan(sessions: &Sessions, request: &FetchRequest<'_>, fresh_id: i32, now: i64) -> Result<Plan, ErrorCode> {
+        sessions.plan(request, VERSION, Interest::Committed, fresh_id, now)
+    }
+
     fn partitions(plan: &Plan) -> Vec<i32> {
-        plan.wanted.iter().map(|wanted| wanted.fetch.partition).collect()
+        plan.session().partitions()
+    }
+
+    fn due(plan: &Plan) -> Vec<i32> {
+        let mut session = plan.session();
+        let due = session.take_due();
+        due.into_iter().map(|place| session.wanted(place).fetch.partition).collect()
     }
 
     #[test]
     fn a_session_remembers_adds_and_forgets() {
         let sessions = Sessions::new(10);
-        let plan = sessions.plan(&request(0, 0, vec![topic(1, &[0, 1])]), VERSION, 77, 0).unwrap();
-        assert_eq!((plan.session_id, partitions(&plan)), (77, vec![0, 1]));
-        let plan = sessions.plan(&request(77, 1, vec![topic(1, &[2])]), VERSION, 1, 0).unwrap();
-        assert_eq!(partitions(&plan), [0, 1, 2]);
+        let first = plan(&sessions, &request(0, 0, vec![topic(1, &[0, 1])]), 77, 0).unwrap();
+        assert_eq!((first.session_id, partitions(&first)), (77, vec![0, 1]));
+        let second = plan(&sessions, &request(77, 1, vec![topic(1, &[2])]), 1, 0).unwrap();
+        assert_eq!(partitions(&second), [0, 1, 2]);
         let mut forget = request(77, 2, vec![]);
         forget.forgotten_topics_data =
             vec![ForgottenTopic { topic_id: Uuid([1; 16]), partitions: vec![0], ..Default::default() }];
-        assert_eq!(partitions(&sessions.plan(&forget, VERSION, 1, 0).unwrap()), [1, 2]);
+        assert_eq!(partitions(&plan(&sessions, &forget, 1, 0).unwrap()), [1, 2]);
+        let third = plan(&sessions, &request(77, 3, vec![topic(1, &[5])]), 1, 0).unwrap();
+        assert_eq!(partitions(&third), [5, 1, 2], "a free place is used again");
+    }
+
+    #[test]
+    fn only_what_is_due_is_looked_at() {
+        let sessions = Sessions::new(10);
+        let first = plan(&sessions, &request(0, 0, vec![topic(1, &[0, 1, 2])]), 77, 0).unwrap();
+        assert_eq!(due(&first), [0, 1, 2], "the first request names all");
+        first.session().make_due(0);
+        let second = plan(&sessions, &request(77, 1, vec![topic(1, &[2])]), 1, 0).unwrap();
+        assert_eq!(due(&second), [0, 2], "one that had more, and one that the request names");
+        assert_eq!(due(&second), [0; 0]);
     }
 
     #[test]
     fn a_request_out_of_turn_is_refused() {
         let sessions = Sessions::new(10);
-        sessions.plan(&request(0, 0, vec![topic(1, &[0])]), VERSION, 77, 0).unwrap();
-        let refused = |id, epoch, version| sessions.plan(&request(id, epoch, vec![]), version, 1, 0).unwrap_err();
+        plan(&sessions, &request(0, 0, vec![topic(1, &[0])]), 77, 0).unwrap();
+        let refused = |id, epoch, version| {
+            sessions.plan(&request(id, epoch, vec![]), version, Interest::Committed, 1, 0).unwrap_err()
+        };
         assert_eq!(refused(77, 2, VERSION), ErrorCode::InvalidFetchSessionEpoch);
         assert_eq!(refused(78, 1, VERSION), ErrorCode::FetchSessionIdNotFound);
         assert_eq!(refused(77, 1, 12), ErrorCode::FetchSessionTopicIdError);
     }
 
     #[test]
-    fn an_incremental_answer_tells_only_news() {
+    fn a_request_is_overtaken_by_the_next() {
         let sessions = Sessions::new(10);
-        let key = TopicKey::Id(Uuid([1; 16]));
-        let plan = sessions.plan(&request(0, 0, vec![topic(1, &[0])]), VERSION, 77, 0).unwrap();
-        assert!(plan.tells(&key, 0, (5, 0), false), "the first answer is full");
-        let plan = sessions.plan(&request(77, 1, vec![]), VERSION, 1, 0).unwrap();
-        assert!(!plan.tells(&key, 0, (5, 0), false));
-        assert!(plan.tells(&key, 0, (6, 0), false));
-        assert!(plan.tells(&key, 0, (6, 0), true));
+        let first = plan(&sessions, &request(0, 0, vec![topic(1, &[0])]), 77, 0).unwrap();
+        assert!(!first.is_overtaken());
+        let second = plan(&sessions, &request(77, 1, vec![]), 1, 0).unwrap();
+        assert!(first.is_overtaken() && !second.is_overtaken());
     }
 
     #[test]
-    fn partitions_that_were_served_wait_for_the_others() {
-        let sessions = Sessions::new(10);
-        let plan = sessions.plan(&request(0, 0, vec![topic(1, &[0, 1, 2])]), VERSION, 77, 0).unwrap();
-        plan.served(&[(TopicKey::Id(Uuid([1; 16])), 0)]);
-        let plan = sessions.plan(&request(77, 1, vec![]), VERSION, 1, 0).unwrap();
-        assert_eq!(partitions(&plan), [1, 2, 0]);
+    fn a_partition_tells_only_news() {
+        let mut wanted = Wanted::new(&TopicKey::Id(Uuid([1; 16])), &FetchPartition::default());
+        assert!(wanted.is_news((5, 0)));
+        wanted.tell(Some((5, 0)));
+        assert!(!wanted.is_news((5, 0)) && wanted.is_news((6, 0)));
+        wanted.tell(None);
+        assert!(wanted.is_news((5, 0)), "after an error");
+        let follower = FetchPartition { high_watermark: 5, log_start_offset: 0, ..Default::default() };
+        assert!(!Wanted::new(&TopicKey::Id(Uuid([1; 16])), &follower).is_news((5, 0)), "it has said that it knows");
     }
 
     #[test]
     fn a_full_cache_gives_away_only_unused_places() {
         let sessions = Sessions::new(1);
-        let ask = |id, now| sessions.plan(&request(0, 0, vec![topic(1, &[0])]), VERSION, id, now).unwrap().session_id;
+        let ask = |id, now| plan(&sessions, &request(0, 0, vec![topic(1, &[0])]), id, now).unwrap().session_id;
         assert_eq!((ask(1, 0), ask(2, UNUSED_MS_MIN - 1), ask(3, UNUSED_MS_MIN)), (1, 0, 3));
+        let follower = request(0, 0, vec![topic(1, &[0])]);
+        let follower = sessions.plan(&follower, VERSION, Interest::Appended, 4, UNUSED_MS_MIN).unwrap();
+        assert_eq!(follower.session_id, 4, "but there is always one more for a follower");
     }
 
     #[test]
     fn closing_a_session_frees_it() {
         let sessions = Sessions::new(1);
-        sessions.plan(&request(0, 0, vec![topic(1, &[0])]), VERSION, 77, 0).unwrap();
-        sessions.plan(&request(77, -1, vec![]), VERSION, 1, 0).unwrap();
-        assert_eq!(
-            sessions.plan(&request(77, 1, vec![]), VERSION, 1, 0).unwrap_err(),
-            ErrorCode::FetchSessionIdNotFound
-        );
+        plan(&sessions, &request(0, 0, vec![topic(1, &[0])]), 77, 0).unwrap();
+        plan(&sessions, &request(77, -1, vec![]), 1, 0).unwrap();
+        let refused = plan(&sessions, &request(77, 1, vec![]), 1, 0).unwrap_err();
+        assert_eq!(refused, ErrorCode::FetchSessionIdNotFound);
     }
 }

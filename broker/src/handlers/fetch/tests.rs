@@ -1,0 +1,1 @@
+//! Fetch, by consumers and by followers, against partitions with real logs.

@@ -1,0 +1,132 @@
+//! The broker as its partitions see it: who else is alive, what time it is, and who takes up what a partition asks for.
+
+use super::partition::Partition;
+use super::replica::View;
+use super::sync::SyncQueue;
+use crate::controller::image::MetadataImage;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
+
+/// A broker that is neither fenced nor shutting down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveBroker {
+    /// The epoch of its registration.
+    pub epoch: i64,
+    pub rack: Option<String>,
+}
+
+/// By broker id.
+pub type LiveBrokers = HashMap<i32, LiveBroker>;
+
+/// The brokers of `image` that may be in sync.
+pub fn live_brokers(image: &MetadataImage) -> LiveBrokers {
+    let serving = image.live_brokers().filter(|broker| !broker.in_controlled_shutdown);
+    serving.map(|broker| (broker.id, LiveBroker { epoch: broker.epoch, rack: broker.rack.clone() })).collect()
+}
+
+/// What replicas are configured with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaSettings {
+    pub broker_id: i32,
+    /// Milliseconds that a follower may be behind and stay in the ISR (`replica.lag.time.max.ms`). Default 30,000.
+    pub lag_time_max_ms: i64,
+    /// Whether consumers are sent to a replica in their own rack (`replica.selector.class`, KIP-392). Default not.
+    pub rack_aware: bool,
+}
+
+impl Default for ReplicaSettings {
+    fn default() -> Self {
+        ReplicaSettings { broker_id: 1, lag_time_max_ms: 30_000, rack_aware: false }
+    }
+}
+
+/// Partitions that ask for something, each once until it is taken.
+#[derive(Debug, Default)]
+pub struct Asking {
+    partitions: Mutex<Vec<Weak<Partition>>>,
+    asked: Notify,
+}
+
+impl Asking {
+    pub(super) fn add(&self, partition: Weak<Partition>) {
+        self.partitions.lock().expect("no panic while held").push(partition);
+        self.asked.notify_one();
+    }
+
+    /// Those that have asked since the last call.
+    pub fn take(&self) -> Vec<Arc<Partition>> {
+        let asking = std::mem::take(&mut *self.partitions.lock().expect("no panic while held"));
+        asking.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Returns once one has asked since the last return.
+    pub async fn asked(&self) {
+        self.asked.notified().await;
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Broker {
+    pub settings: ReplicaSettings,
+    live: RwLock<Arc<LiveBrokers>>,
+    /// The metadata as it was applied last.
+    image: RwLock<Arc<MetadataImage>>,
+    started: Instant,
+    started_ms: i64,
+    /// Partitions that have closed a segment which is not synced yet.
+    pub rolled: Asking,
+    /// Partitions whose leader wants another ISR.
+    pub isr_changes: Asking,
+    /// Partitions whose log is to be synced now.
+    pub syncs: SyncQueue,
+}
+
+impl Broker {
+    pub fn new(settings: ReplicaSettings) -> Broker {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Broker {
+            settings,
+            live: RwLock::default(),
+            image: RwLock::default(),
+            started: Instant::now(),
+            started_ms: i64::try_from(since.as_millis()).unwrap_or(0),
+            rolled: Asking::default(),
+            isr_changes: Asking::default(),
+            syncs: SyncQueue::default(),
+        }
+    }
+
+    /// Milliseconds, never going back.
+    pub fn now(&self) -> i64 {
+        self.started_ms.saturating_add(i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    pub fn live(&self) -> Arc<LiveBrokers> {
+        self.live.read().expect("no panic while held").clone()
+    }
+
+    pub fn set_live(&self, live: LiveBrokers) {
+        *self.live.write().expect("no panic while held") = Arc::new(live);
+    }
+
+    /// The metadata as it was applied last.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.image.read().expect("no panic while held").clone()
+    }
+
+    pub fn set_image(&self, image: Arc<MetadataImage>) {
+        *self.image.write().expect("no panic while held") = image;
+    }
+
+    fn live_epoch(&self, id: i32) -> Option<i64> {
+        self.live.read().expect("no panic while held").get(&id).map(|broker| broker.epoch)
+    }
+
+    /// Works with the view of replicas at this moment.
+    pub(super) fn view<T>(&self, work: impl FnOnce(View<'_>) -> T) -> T {
+        work(View { now: self.now(), live: &|id| self.live_epoch(id) })
+    }
+}
