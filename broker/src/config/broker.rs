@@ -33,7 +33,7 @@ settings! {
         /// the voters are named; one address, as in the files of a single node, is accepted.
         CONTROLLER_QUORUM_BOOTSTRAP_SERVERS: Vec<String> = "controller.quorum.bootstrap.servers", "", Any, "", ReadOnly;
         /// How long an election, or the wait before one, takes at least; at most twice that. Kafka's default is 1000.
-        CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS: i32 = "controller.quorum.election.timeout.ms", "250", Any,
+        CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS: i32 = "controller.quorum.election.timeout.ms", "250", AtLeast(0),
             "milliseconds", ReadOnly;
         /// How long a voter hears nothing from the active controller before it asks for an election. Kafka's default is 2000.
         CONTROLLER_QUORUM_FETCH_TIMEOUT_MS: i32 = "controller.quorum.fetch.timeout.ms", "500", Any, "milliseconds",

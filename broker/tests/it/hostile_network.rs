@@ -51,7 +51,7 @@ fn address(broker: &Broker) -> SocketAddr {
 }
 
 fn assert_serves(broker: &Broker) {
-    answers_api_versions(address(broker).port()).expect("other connections are served");
+    answers_api_versions(address(broker)).expect("other connections are served");
 }
 
 /// A request in its frame, with the header of classic versions.

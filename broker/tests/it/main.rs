@@ -3,6 +3,7 @@
 //! `BARNABAS_TEST_BROKER=kafka` runs those with a broker against Apache Kafka instead, which is what makes them true.
 
 mod clients;
+mod cluster;
 mod crash;
 mod group_scripts;
 mod hostile_network;

@@ -1,36 +1,17 @@
 //! A broker under test: Barnabas, or Apache Kafka in its place.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::process::{self, succeed};
+pub use super::program::Kind;
 use super::readiness::answers_api_versions;
 use super::wait::wait_for;
-use super::{layout, port};
-
-/// Which program serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Barnabas,
-    Kafka,
-}
-
-impl Kind {
-    /// From `BARNABAS_TEST_BROKER`: `kafka`, or unset for Barnabas.
-    pub fn under_test() -> Kind {
-        match std::env::var("BARNABAS_TEST_BROKER").as_deref() {
-            Ok("kafka") => Kind::Kafka,
-            Ok("barnabas") | Err(_) => Kind::Barnabas,
-            Ok(other) => panic!("BARNABAS_TEST_BROKER={other}: kafka or barnabas"),
-        }
-    }
-}
+use super::{port, process, program};
 
 /// A broker process with its own directory and ports. Dropped, it is killed and its directory removed; when the test
 /// panics, the end of its output is printed and the directory kept.
@@ -53,10 +34,8 @@ impl Broker {
         let directory = TempDir::with_prefix("barnabas-it-").expect("a temporary directory");
         let port = port::free_port();
         write_properties(directory.path(), port, properties);
-        if kind == Kind::Kafka {
-            format_kafka(directory.path());
-        }
-        let child = spawn(kind, directory.path());
+        kind.format(directory.path());
+        let child = kind.spawn(directory.path(), None);
         let mut broker = Broker { kind, directory, port, child };
         broker.wait_until_ready();
         broker
@@ -82,7 +61,7 @@ impl Broker {
 
     /// What the broker has printed so far, over all its starts.
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.directory.path().join("output")).expect("the output file")).into_owned()
+        program::read_output(self.directory.path())
     }
 
     /// kill -9, and waits until the process is gone.
@@ -100,7 +79,7 @@ impl Broker {
     /// Starts the stopped broker again on the same directory and ports; returns at once.
     pub fn spawn_again(&mut self) {
         assert!(self.child.try_wait().expect("the broker is our child").is_some(), "the broker still runs");
-        self.child = spawn(self.kind, self.directory.path());
+        self.child = self.kind.spawn(self.directory.path(), None);
     }
 
     /// Starts the stopped broker again on the same directory and ports, and waits until it answers.
@@ -122,7 +101,7 @@ impl Broker {
             if let Some(status) = self.child.try_wait().expect("the broker is our child") {
                 panic!("the broker ended while it should start: {status}");
             }
-            answers_api_versions(self.port).ok()
+            answers_api_versions(([127, 0, 0, 1], self.port).into()).ok()
         });
     }
 }
@@ -133,9 +112,7 @@ impl Drop for Broker {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let output = self.output();
-            let lines: Vec<_> = output.lines().collect();
-            let end = lines[lines.len().saturating_sub(60)..].join("\n");
+            let end = program::end_of_output(self.directory.path());
             self.directory.disable_cleanup(true);
             let directory = self.directory.path().display();
             eprintln!("--- the end of the {:?} broker's output; its directory is {directory}\n{end}", self.kind);
@@ -169,39 +146,5 @@ fn write_properties(directory: &Path, port: u16, properties: &[(&str, &str)]) {
     // Apache Kafka takes no notice of it: either may be started on what the other left.
     all.insert("metrics.listener".to_owned(), format!("127.0.0.1:{}", port::free_port()));
     all.extend(properties.iter().map(|(key, value)| (key.to_string(), value.to_string())));
-    let text: String = all.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-    fs::write(directory.join("server.properties"), text).expect("the properties file");
-}
-
-fn spawn(kind: Kind, directory: &Path) -> Child {
-    let output = File::options().create(true).append(true).open(directory.join("output")).expect("the output file");
-    let mut command = match kind {
-        Kind::Barnabas => Command::new(env!("CARGO_BIN_EXE_barnabas")),
-        Kind::Kafka => kafka(),
-    };
-    command
-        .arg(directory.join("server.properties"))
-        .stdin(Stdio::null())
-        .stdout(output.try_clone().expect("a second handle"))
-        .stderr(output)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
-}
-
-/// `java ... kafka.Kafka`, with a JVM that starts quickly rather than one that runs fast.
-fn kafka() -> Command {
-    let mut command = Command::new("java");
-    let logging = layout::client_sources().join("java/log4j2.properties");
-    command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &layout::class_path()]);
-    command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
-    command.arg("kafka.Kafka");
-    command
-}
-
-/// Apache Kafka wants its directory formatted before the first start.
-fn format_kafka(directory: &Path) {
-    let mut format = Command::new("java");
-    format.args(["-XX:TieredStopAtLevel=1", "-cp", &layout::class_path(), "kafka.tools.StorageTool", "format"]);
-    format.args(["--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config"]).arg(directory.join("server.properties"));
-    succeed(&mut format, "", Duration::from_secs(60));
+    program::write_properties(directory, &all);
 }

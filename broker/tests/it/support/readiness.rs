@@ -7,9 +7,8 @@ use std::time::Duration;
 const API_VERSIONS: i16 = 18;
 const CORRELATION_ID: i32 = 7;
 
-/// Sends ApiVersions v0 to 127.0.0.1:`port`. Errors: no connection, or no proper answer within two seconds.
-pub fn answers_api_versions(port: u16) -> io::Result<()> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
+/// Sends ApiVersions v0 to `address`. Errors: no connection, or no proper answer within two seconds.
+pub fn answers_api_versions(address: SocketAddr) -> io::Result<()> {
     let limit = Duration::from_secs(2);
     let mut stream = TcpStream::connect_timeout(&address, limit)?;
     if stream.local_addr()? == address {
