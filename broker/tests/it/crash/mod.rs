@@ -1,13 +1,11 @@
 //! kill -9 at random moments under load, again and again.
 //!
 //! - An idempotent producer (acks=all) writes numbered records to several partitions, a group reads and commits.
-//! - No acknowledged record may be lost, doubled or reordered, and no acknowledged commit may go back ([`checker`]).
+//! - No acknowledged record may be lost, doubled or reordered, and no acknowledged commit may go back ([`load`](crate::support::load)).
 //! - The seed decides the moments and the torn tails; it is printed, and `BARNABAS_TEST_SEED` repeats it as far as
 //!   the clocks of several processes allow. `BARNABAS_TEST_KILLS` sets the number of kills for each test.
 //! - Deliberately absent: loss of power. A killed process loses nothing that it wrote to the page cache.
 
-mod checker;
-mod load;
 mod torn;
 
 use std::env;
@@ -18,7 +16,16 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::support::broker::{Broker, Kind};
-use load::Load;
+use crate::support::load::{Load, Plan, Retries};
+
+const PLAN: Plan = Plan {
+    topic: "crash",
+    partitions: 4,
+    replicas: 1,
+    java: false,
+    retries: Retries::Endless,
+    tick: Duration::from_millis(1),
+};
 
 /// What happens to the files between a kill and the next start.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +50,7 @@ fn kill_again_and_again(tail: Tail) {
     let kills = setting("BARNABAS_TEST_KILLS").unwrap_or(if broker.kind() == Kind::Kafka { 5 } else { 150 });
     println!("BARNABAS_TEST_SEED={seed} BARNABAS_TEST_KILLS={kills}, broker {}", broker.pid());
     let mut random = StdRng::seed_from_u64(seed);
-    let load = Load::start(&broker.bootstrap());
+    let load = Load::start(&broker.bootstrap(), PLAN);
     for kill in 1..=kills {
         reach_a_random_moment(&mut broker, &load, &mut random);
         broker.kill();

@@ -1,6 +1,6 @@
 //! A cluster under test: nodes as real processes that are killed, frozen, cut off, wiped and restarted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -177,8 +177,13 @@ impl Cluster {
 
     /// All brokers, for clients.
     pub fn bootstrap(&self) -> String {
-        let brokers = self.nodes.iter().filter(|node| node.is_broker).map(|node| node.client.to_string());
-        brokers.collect::<Vec<_>>().join(",")
+        self.bootstrap_of(&self.brokers())
+    }
+
+    /// Some brokers, for clients.
+    pub fn bootstrap_of(&self, ids: &[i32]) -> String {
+        let addresses: Vec<_> = ids.iter().map(|id| self.address(*id).to_string()).collect();
+        addresses.join(",")
     }
 
     pub fn ids(&self) -> Vec<i32> {
@@ -268,13 +273,11 @@ impl Cluster {
         !ended
     }
 
-    /// Waits until a node that refuses to start has ended.
-    pub fn wait_until_ended(&mut self, id: i32) -> ExitStatus {
-        let node = self.node_mut(id);
-        let child = node.child.as_mut().expect("a started node");
-        let status = process::wait_for_exit(child, "the node to end", PATIENCE);
-        node.state = State::Stopped;
-        status
+    /// Starts a node again that has ended by itself; one that runs goes on.
+    pub fn restart_if_ended(&mut self, id: i32) {
+        if !self.is_running(id) {
+            self.spawn(id);
+        }
     }
 
     /// Deletes all that a stopped node has stored, as if its disk had been replaced.
@@ -306,12 +309,15 @@ impl Cluster {
         }
     }
 
-    /// Waits until every replica of the topic is in sync.
+    /// Waits until every running broker says that every replica of the topic is in sync: one that was frozen or cut off
+    /// may say so because it knows no better.
     pub fn wait_until_in_sync(&self, topic: &str) {
+        let running = self.nodes.iter().filter(|node| node.is_broker && node.state == State::Running).count();
+        let in_sync = |partition: &Partition| partition.leader >= 0 && partition.isr.len() == partition.replicas.len();
         wait_for(&format!("every replica of {topic} in sync"), PATIENCE, || {
-            let partitions = self.partitions(topic);
-            let in_sync = |partition: &Partition| partition.isr.len() == partition.replicas.len();
-            (!partitions.is_empty() && partitions.values().all(in_sync)).then_some(())
+            let answers = self.ask_brokers(|address| ask::metadata(address, topic));
+            let says_so = |answer: &Metadata| !answer.partitions.is_empty() && answer.partitions.values().all(in_sync);
+            (answers.len() == running && answers.iter().all(says_so)).then_some(())
         });
     }
 
@@ -329,6 +335,11 @@ impl Cluster {
             }
         }
         best
+    }
+
+    /// Every broker that leads a partition of the topic.
+    pub fn leaders(&self, topic: &str) -> BTreeSet<i32> {
+        self.partitions(topic).values().map(|partition| partition.leader).collect()
     }
 
     /// Waits until a partition has a leader, and returns it.

@@ -9,9 +9,11 @@
 
 pub mod ask;
 pub mod broker;
+pub mod checker;
 pub mod cluster;
 pub mod disk;
 pub mod layout;
+pub mod load;
 pub mod network;
 pub mod port;
 pub mod process;

@@ -1,17 +1,31 @@
-//! What must hold after any number of crashes. Pure: observations in, violations out.
+//! What must hold after any number of crashes, cuts and elections. Pure: observations in, violations out.
 
 use std::collections::{BTreeMap, HashMap};
 
-/// A record as it was acknowledged, or as it was found: the producer numbers those of each partition 0, 1, 2, ...
+/// A record as it was acknowledged, or as it was found: each producer numbers those of each partition 0, 1, 2, ...
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
+    pub producer: u8,
     pub partition: i32,
     pub offset: i64,
     pub sequence: u64,
 }
 
+impl Record {
+    /// What one producer writes to one partition.
+    fn stream(&self) -> (u8, i32) {
+        (self.producer, self.partition)
+    }
+
+    fn key(&self) -> (u8, i32, u64) {
+        (self.producer, self.partition, self.sequence)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
+    /// A reader was given it behind a later offset of its partition.
+    WentBack(Record),
     /// Acknowledged, and not found.
     Lost(Record),
     /// Found at another offset than the acknowledged one.
@@ -30,10 +44,10 @@ pub fn check_records(acknowledged: &[Record], found: &[Record]) -> Vec<Violation
     let mut violations = order_violations(found);
     let mut places = HashMap::new();
     for record in found {
-        places.entry((record.partition, record.sequence)).or_insert(*record);
+        places.entry(record.key()).or_insert(*record);
     }
     for record in acknowledged {
-        match places.get(&(record.partition, record.sequence)) {
+        match places.get(&record.key()) {
             None => violations.push(Violation::Lost(*record)),
             Some(place) if place.offset != record.offset => {
                 violations.push(Violation::Moved { acknowledged: *record, found: *place });
@@ -47,22 +61,30 @@ pub fn check_records(acknowledged: &[Record], found: &[Record]) -> Vec<Violation
 fn order_violations(found: &[Record]) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut seen = HashMap::new();
-    let mut newest: HashMap<i32, Record> = HashMap::new();
+    let mut newest: HashMap<(u8, i32), Record> = HashMap::new();
     for record in found {
-        if let Some(first) = seen.insert((record.partition, record.sequence), *record) {
+        if let Some(first) = seen.insert(record.key(), *record) {
             violations.push(Violation::Doubled { first, again: *record });
             continue;
         }
-        match newest.get(&record.partition) {
+        match newest.get(&record.stream()) {
             Some(earlier) if earlier.sequence > record.sequence => {
                 violations.push(Violation::Reordered { earlier: *earlier, later: *record });
             }
             _ => {
-                newest.insert(record.partition, *record);
+                newest.insert(record.stream(), *record);
             }
         }
     }
     violations
+}
+
+/// Checks what one reader was given, in the order it was given: offsets of a partition only grow.
+pub fn check_reader(read: &[Record]) -> Vec<Violation> {
+    let mut last = HashMap::new();
+    let back =
+        |record: &&Record| last.insert(record.partition, record.offset).is_some_and(|last| last >= record.offset);
+    read.iter().filter(back).map(|record| Violation::WentBack(*record)).collect()
 }
 
 /// The positions of a group whose commits were acknowledged.
@@ -99,7 +121,7 @@ mod tests {
     use super::*;
 
     fn record(partition: i32, offset: i64, sequence: u64) -> Record {
-        Record { partition, offset, sequence }
+        Record { producer: 0, partition, offset, sequence }
     }
 
     /// Two partitions with three records each, as an honest broker keeps them.
@@ -145,6 +167,22 @@ mod tests {
         let found = [record(0, 0, 1), record(0, 1, 0)];
         let reordered = Violation::Reordered { earlier: record(0, 0, 1), later: record(0, 1, 0) };
         assert_eq!(check_records(&[], &found), [reordered]);
+    }
+
+    #[test]
+    fn producers_are_told_apart() {
+        let other = Record { producer: 1, ..record(0, 3, 0) };
+        let found = [honest(), vec![other]].concat();
+        assert_eq!(check_records(&[other], &found), []);
+        let doubled = Violation::Doubled { first: other, again: Record { offset: 4, ..other } };
+        assert_eq!(check_records(&[], &[other, Record { offset: 4, ..other }]), [doubled]);
+    }
+
+    #[test]
+    fn a_reader_that_is_taken_back_is_found() {
+        let read = [record(0, 0, 0), record(1, 5, 0), record(0, 1, 1), record(0, 1, 2)];
+        assert_eq!(check_reader(&read), [Violation::WentBack(record(0, 1, 2))]);
+        assert_eq!(check_reader(&read[..3]), []);
     }
 
     #[test]

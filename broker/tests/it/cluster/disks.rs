@@ -1,0 +1,47 @@
+//! Disks that are full, and disks that are lost.
+
+use super::{PLAN, TOPIC, rounds};
+use crate::support::cluster::{Cluster, Shape};
+use crate::support::load::Load;
+use crate::support::network::cannot;
+
+const MEGABYTES: u32 = 256;
+
+/// Whether the node stops or stays is its own choice; the cluster's writes go on, and with space it has everything again.
+#[test]
+fn a_node_with_a_full_disk_holds_up_nobody() {
+    if cannot("a disk of its own") {
+        return;
+    }
+    let shape = Shape { small_disk: Some((1, MEGABYTES)), ..Shape::of(3) };
+    let mut cluster = Cluster::start_as(shape.with("log.segment.bytes", 1 << 20));
+    let load = Load::start(&cluster.bootstrap(), PLAN);
+    for _ in 0..rounds() {
+        cluster.disk().fill();
+        load.wait_until_every_partition_is_written();
+        cluster.disk().free();
+        cluster.restart_if_ended(1);
+        cluster.wait_until_in_sync(TOPIC);
+        load.wait_until_every_partition_is_written();
+    }
+    load.finish();
+}
+
+/// The node comes back empty, before or after the others have noticed: it must not be believed to have what it had.
+#[test]
+fn a_node_that_lost_its_disk_is_rebuilt_from_the_others() {
+    let mut cluster = Cluster::start(3);
+    let load = Load::start(&cluster.bootstrap(), PLAN);
+    for round in 0..2 * rounds() {
+        let leader = cluster.leader(TOPIC, round % PLAN.partitions);
+        cluster.kill(leader);
+        if round % 2 == 0 {
+            load.wait_until_every_partition_is_written();
+        }
+        cluster.wipe(leader);
+        cluster.spawn(leader);
+        cluster.wait_until_in_sync(TOPIC);
+        load.wait_until_every_partition_is_written();
+    }
+    load.finish();
+}
