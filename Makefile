@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run setup test bench fuzz
+.PHONY: help run cluster setup test faults bench fuzz
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -7,6 +7,10 @@ help: ## This list
 run: ## Build the broker (release) and run it on localhost:9092, with its data under ./data
 	cargo build --release -p barnabas
 	target/release/barnabas --override log.dirs=./data
+
+cluster: ## Build the broker (release) and run three of them on localhost:9092 to 9094, with their data under ./data/cluster
+	cargo build --release -p barnabas
+	broker/scripts/cluster
 
 setup: ## Install what the tests need: Kafka's jars, and clients in Java, Go, Python and JavaScript
 	broker/tests/clients/setup
@@ -16,6 +20,9 @@ test: setup ## Check the format, run clippy and all tests of the workspace, thos
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo nextest run --workspace
 	cargo test --workspace --doc --quiet
+
+faults: setup ## Clusters of real processes with every fault again and again, for an hour or so; as root, to cut links
+	BARNABAS_FAULTS_LONG=1 cargo nextest run -p barnabas --test it -E 'test(/^cluster::/)'
 
 bench: setup ## Compare with Apache Kafka on this machine
 	cargo bench -p barnabas --bench kafka

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::connection::{Connection, poll_until};
 
@@ -27,6 +28,8 @@ const JVM_OPTIONS: [&str; 9] = [
     "-XX:MaxInlineLevel=15",
     "-Djava.awt.headless=true",
 ];
+
+const CLUSTER_ID: &str = "YmFybmFiYXMtYmVuY2gtMQ";
 
 /// Kafka's own level and layout, to its standard output.
 const LOG4J: &str = "\
@@ -67,24 +70,40 @@ pub struct Broker {
     places: Places,
     directory: PathBuf,
     child: Option<Child>,
+    pub id: i32,
     pub port: u16,
-    controller_port: u16,
+}
+
+/// The ports of a broker.
+#[derive(Clone, Copy)]
+struct Ports {
+    client: u16,
+    controller: u16,
 }
 
 impl Broker {
-    /// A directory ready for a first start: Apache Kafka wants it formatted.
+    /// A directory ready for a first start, for the only broker.
     pub fn prepare(kind: Kind, places: &Places) -> Result<Self> {
-        let name = format!("{}-{}", kind.to_string().to_lowercase().replace(' ', "-"), std::process::id());
-        let directory = places.data.join(name);
-        fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
-        let (port, controller_port) = free_ports()?;
-        let broker = Self { kind, places: places.clone(), directory, child: None, port, controller_port };
-        fs::write(broker.directory.join("server.properties"), broker.properties())?;
-        fs::write(broker.directory.join("log4j2.properties"), LOG4J)?;
-        if kind == Kind::Kafka {
-            broker.format()?;
-        }
-        Ok(broker)
+        Self::prepare_all(kind, places, 1)?.pop().context("one broker")
+    }
+
+    /// Directories ready for the first start of a cluster of so many brokers: Apache Kafka wants them formatted.
+    pub fn prepare_all(kind: Kind, places: &Places, brokers: usize) -> Result<Vec<Self>> {
+        let ports = free_ports(brokers)?;
+        let prepare = |(index, own): (usize, &Ports)| {
+            let id = index as i32 + 1;
+            let name = format!("{}-{id}-{}", kind.to_string().to_lowercase().replace(' ', "-"), std::process::id());
+            let directory = places.data.join(name);
+            fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
+            let broker = Self { kind, places: places.clone(), directory, child: None, id, port: own.client };
+            fs::write(broker.directory.join("server.properties"), broker.properties(own, &ports))?;
+            fs::write(broker.directory.join("log4j2.properties"), LOG4J)?;
+            if kind == Kind::Kafka {
+                broker.format()?;
+            }
+            Ok(broker)
+        };
+        ports.iter().enumerate().map(prepare).collect()
     }
 
     /// Prepares and starts a broker, and waits until it listens.
@@ -118,6 +137,11 @@ impl Broker {
         })
     }
 
+    /// The address for clients.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.as_ref().map_or(0, Child::id)
     }
@@ -131,9 +155,29 @@ impl Broker {
         Ok(())
     }
 
+    /// SIGSTOP.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let child = self.child.as_ref().context("not started")?;
+        Ok(kill_process(Pid::from_child(child), signal)?)
+    }
+
     /// Deletes the topic and waits until its files are gone, so that their dirty pages cost the next load nothing.
     pub fn delete_topic(&self, topic: &str) -> Result<()> {
         Connection::open(self.port)?.delete_topic(topic)?;
+        self.await_deletion(topic)
+    }
+
+    /// Waits until the files of a deleted topic are gone.
+    pub fn await_deletion(&self, topic: &str) -> Result<()> {
         poll_until(Instant::now() + Duration::from_secs(90), "the deletion of a topic's files", || {
             let entries = fs::read_dir(self.directory.join("data"))?;
             let remains = entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(topic));
@@ -142,29 +186,37 @@ impl Broker {
     }
 
     /// One process for both roles, everything else Kafka's defaults; but the files of a deleted topic leave at once.
-    fn properties(&self) -> String {
-        let (port, controller_port) = (self.port, self.controller_port);
-        let data = self.directory.join("data");
+    /// A single broker cannot have three replicas of the internal topics.
+    fn properties(&self, own: &Ports, all: &[Ports]) -> String {
+        let (id, Ports { client, controller }) = (self.id, own);
+        let voters = all.iter().zip(1..).map(|(ports, id)| format!("{id}@localhost:{}", ports.controller));
+        let voters: Vec<_> = voters.collect();
+        let replicas = all.len().min(3);
         format!(
             "process.roles=broker,controller\n\
-             node.id=1\n\
-             controller.quorum.voters=1@localhost:{controller_port}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             node.id={id}\n\
+             cluster.id={CLUSTER_ID}\n\
+             controller.quorum.voters={}\n\
+             listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{client}\n\
              controller.listener.names=CONTROLLER\n\
+             inter.broker.listener.name=PLAINTEXT\n\
              listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+             metrics.listener=\n\
              log.dirs={}\n\
              log.segment.delete.delay.ms=100\n\
-             offsets.topic.replication.factor=1\n\
-             transaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\n",
-            data.display()
+             offsets.topic.replication.factor={replicas}\n\
+             transaction.state.log.replication.factor={replicas}\n\
+             transaction.state.log.min.isr={}\n",
+            voters.join(","),
+            self.directory.join("data").display(),
+            replicas.min(2),
         )
     }
 
     fn format(&self) -> Result<()> {
         let mut command = self.java("kafka.tools.StorageTool");
-        command.args(["format", "--cluster-id", "YmFybmFiYXMtYmVuY2gtMQ", "--config"]);
+        command.args(["format", "--cluster-id", CLUSTER_ID, "--config"]);
         let output = command.arg(self.directory.join("server.properties")).output().context("running java")?;
         ensure!(output.status.success(), "formatting failed: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
@@ -201,12 +253,13 @@ impl Drop for Broker {
     }
 }
 
-/// Two ports that nobody listens on. They lie below the range of the kernel's own choices: a client that tries such a port
+/// Ports that nobody listens on. They lie below the range of the kernel's own choices: a client that tries such a port
 /// before the broker listens can be connected to itself.
-fn free_ports() -> Result<(u16, u16)> {
+fn free_ports(brokers: usize) -> Result<Vec<Ports>> {
     let first = 20_000 + (std::process::id() % 10_000) as u16;
     let mut free = (first..32_000).filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
-    free.next().zip(free.next()).context("no free port below 32000")
+    let mut pair = || Some(Ports { client: free.next()?, controller: free.next()? });
+    (0..brokers).map(|_| pair().context("no free port below 32000")).collect()
 }
 
 /// Removes what a run that was killed left behind.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::net::sockopt;
 
 use crate::batch;
-use crate::wire::{self, Acknowledgement, Api, Reader, Writer};
+use crate::wire::{self, Acknowledgement, Api, Metadata, Reader, Writer};
 
 /// The socket buffers of a Java producer and consumer (`send.buffer.bytes`, `receive.buffer.bytes`).
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
@@ -26,11 +26,16 @@ pub struct Connection {
 
 impl Connection {
     pub fn open(port: u16) -> Result<Self> {
+        Self::open_for(port, ANSWER_TIMEOUT)
+    }
+
+    /// A connection whose answers take at most `patience`.
+    pub fn open_for(port: u16, patience: Duration) -> Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES)?;
         sockopt::set_socket_recv_buffer_size(&stream, RECEIVE_BUFFER_BYTES)?;
         Ok(Self { stream, response: Vec::new(), next_correlation_id: 0, awaited_correlation_id: 0 })
@@ -68,7 +73,7 @@ impl Connection {
 
     fn read_exact(&mut self, buffer: &mut [u8]) -> Result<()> {
         self.stream.read_exact(buffer).map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock => anyhow::anyhow!("no answer within {} s", ANSWER_TIMEOUT.as_secs()),
+            ErrorKind::WouldBlock => anyhow::anyhow!("no answer in time"),
             _ => anyhow::Error::from(error).context("reading a response"),
         })
     }
@@ -80,27 +85,56 @@ impl Connection {
         self.receive(api)
     }
 
-    /// Creates a topic with one replica and waits until every partition has a leader.
-    pub fn create_topic(&mut self, name: &str, partitions: i32) -> Result<()> {
+    /// Creates a topic and waits until every partition has a leader.
+    pub fn create_topic(&mut self, name: &str, partitions: i32, replicas: i16) -> Result<()> {
+        let error = self.try_to_create_topic(name, partitions, replicas, ANSWER_TIMEOUT)?;
+        ensure!(error == 0, "CreateTopics answered error code {error}");
+        self.await_leaders(name, partitions as usize, Instant::now() + ANSWER_TIMEOUT)
+    }
+
+    /// Asks for a topic, and returns the error code that came back.
+    pub fn try_to_create_topic(&mut self, name: &str, partitions: i32, replicas: i16, limit: Duration) -> Result<i16> {
         let mut body = self.call(wire::CREATE_TOPICS, |frame| {
-            frame.i32(1).string(name).i32(partitions).i16(1).i32(0).i32(0);
-            frame.i32(ANSWER_TIMEOUT.as_millis() as i32).i8(0);
+            frame.i32(1).string(name).i32(partitions).i16(replicas).i32(0).i32(0);
+            frame.i32(limit.as_millis() as i32).i8(0);
         })?;
         body.take(8)?;
         body.string()?;
-        let error = body.i16()?;
-        ensure!(error == 0, "CreateTopics answered error code {error}");
-        self.await_leaders(name, partitions as usize, Instant::now() + ANSWER_TIMEOUT)
+        body.i16()
+    }
+
+    /// What the broker knows of the cluster and of a topic; creates the topic where the broker does so by itself.
+    pub fn metadata(&mut self, topic: &str) -> Result<Metadata> {
+        wire::read_metadata(self.call(wire::METADATA, |frame| {
+            frame.i32(1).string(topic).i8(1);
+        })?)
+    }
+
+    /// The active controller, if the broker knows one.
+    pub fn active_controller(&mut self) -> Result<Option<i32>> {
+        wire::read_quorum_leader(self.call(wire::DESCRIBE_QUORUM, |frame| {
+            frame.compact_len(1).compact_string("__cluster_metadata").compact_len(1).i32(0);
+            frame.no_tags().no_tags().no_tags();
+        })?)
     }
 
     /// Waits until `partitions` partitions of the topic have a leader; creates it where the broker does so by itself.
     pub fn await_leaders(&mut self, topic: &str, partitions: usize, deadline: Instant) -> Result<()> {
         poll_until(deadline, "a leader for every partition", || {
-            let body = self.call(wire::METADATA, |frame| {
-                frame.i32(1).string(topic).i8(1);
-            })?;
-            Ok((wire::read_led_partitions(body)? == partitions).then_some(()))
+            Ok((self.metadata(topic)?.led() == partitions).then_some(()))
         })
+    }
+
+    /// Makes the first replica of every partition its leader, where it is not. One that is already is an error code, and
+    /// no failure.
+    pub fn elect_preferred(&mut self) -> Result<()> {
+        let mut body = self.call(wire::ELECT_LEADERS, |frame| {
+            frame.i8(0).i32(-1).i32(ANSWER_TIMEOUT.as_millis() as i32);
+        })?;
+        body.i32()?;
+        let error = body.i16()?;
+        ensure!(error == 0, "ElectLeaders answered error code {error}");
+        Ok(())
     }
 
     pub fn delete_topic(&mut self, name: &str) -> Result<()> {

@@ -33,13 +33,14 @@ pub struct Producers(Vec<Producer>);
 
 impl Producers {
     /// Creates the topic, and a producer for each partition that sends one batch of `batch_records` in a request.
-    pub fn open(port: u16, topic: &str, batch_records: i32) -> Result<Self> {
+    pub fn open(port: u16, topic: &str, replicas: i16, batch_records: i32) -> Result<Self> {
         let mut connection = Connection::open(port)?;
-        connection.create_topic(topic, PARTITIONS)?;
-        let partitions: Vec<_> = (0..PARTITIONS).collect();
-        // Metadata may name a leader before it is one: a record in each partition says that it serves.
-        connection.await_writable(topic, &partitions, Instant::now() + SERVING_LIMIT)?;
-        let producers = partitions.iter().map(|partition| Producer::open(port, topic, *partition, batch_records));
+        connection.create_topic(topic, PARTITIONS, replicas)?;
+        let metadata = connection.metadata(topic)?;
+        let producers = metadata.partitions.iter().map(|partition| {
+            let leader = metadata.port_of(partition.leader.context("a partition without a leader")?)?;
+            Producer::open(leader, topic, partition.index, batch_records)
+        });
         producers.collect::<Result<_>>().map(Self)
     }
 
@@ -66,6 +67,8 @@ struct Producer {
 impl Producer {
     fn open(port: u16, topic: &str, partition: i32, batch_records: i32) -> Result<Self> {
         let mut connection = Connection::open(port)?;
+        // Metadata may name a leader before it is one: a record says that it serves.
+        connection.await_writable(topic, &[partition], Instant::now() + SERVING_LIMIT)?;
         let (id, epoch) = connection.init_producer_id()?;
         let frame = ProduceFrame::new(topic, partition, ProducerId { id, epoch }, batch_records);
         Ok(Self { connection, frame, batch_records: batch_records as u64, next_sequence: 0, next_offset: FIRST_OFFSET })

@@ -3,11 +3,11 @@
 //! Each round starts each broker anew on an empty directory, warms it up under the load that is then measured, and kills
 //! it. The table shows medians over the rounds.
 //!
-//! Deliberately absent: a verdict by exit code (the goals are ratios, the machine may be busy: this is no test), several
-//! brokers, and TLS.
+//! Deliberately absent: a verdict by exit code (the goals are ratios, the machine may be busy: this is no test) and TLS.
 
 mod batch;
 mod brokers;
+mod cluster;
 mod connection;
 mod load;
 mod paced;
@@ -31,17 +31,17 @@ use report::Report;
 use scenarios::{Round, SCENARIOS, Sizes};
 
 /// Scenarios that take minutes on Apache Kafka.
-const MEASURED_ONCE: [&str; 2] = ["partitions", "recovery"];
+const MEASURED_ONCE: [&str; 5] = ["partitions", "recovery", "failover", "many", "many-alone"];
 
 /// Compares Barnabas with Apache Kafka 4.1 (jars in target/kafka/libs, or in the directory that KAFKA_LIBS names).
 #[derive(Parser)]
 #[command(bin_name = "cargo bench -p barnabas --bench kafka --")]
 struct Arguments {
-    /// A scenario (start, load, partitions, recovery) or a part of load (produce-16k, produce-512k, produce-single,
+    /// A scenario (start, load, partitions, recovery, cluster-load, failover, many, many-alone) or a part of load (produce-16k, produce-512k, produce-single,
     /// consume, paced); may be given several times
     #[arg(long)]
     only: Vec<String>,
-    /// How often everything is measured; partitions and recovery run in the first round only
+    /// How often everything is measured; all but start, load and cluster-load run in the first only
     #[arg(long)]
     rounds: Option<usize>,
     /// One round of smaller loads: a few minutes, rougher figures
@@ -74,7 +74,7 @@ fn main() -> Result<ExitCode> {
     raise_open_files()?;
     print_machine();
 
-    let mut report = Report::new(sizes.partitions, sizes.recovery_bytes);
+    let mut report = Report::new(&sizes);
     let failures = measure(&arguments, &places, &sizes, &mut report)?;
     println!("{}", if arguments.markdown { report.markdown() } else { report.table() });
     if let Some(file) = &arguments.json {

@@ -17,24 +17,32 @@ use crate::batch::RECORD_BYTES;
 use crate::load::PARTITIONS;
 use crate::process::{self, Usage};
 
-pub const RECORDS_A_SECOND: u64 = 20_000;
-
 /// Records are sent in ticks of this length, as many as are due.
 const TICK: Duration = Duration::from_millis(1);
 
 /// How long the last record may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long the load runs, before and while it is measured.
+/// The pace, and how long the load runs, before and while it is measured.
 #[derive(Clone, Copy)]
 pub struct Phases {
+    pub records_a_second: u64,
     pub warm_up: Duration,
     pub measured: Duration,
 }
 
 impl Phases {
     fn records(self) -> u64 {
-        ((self.warm_up + self.measured).as_secs_f64() * RECORDS_A_SECOND as f64) as u64
+        self.due((self.warm_up + self.measured).as_secs_f64())
+    }
+
+    /// How many records are due so many seconds after the start.
+    fn due(self, seconds: f64) -> u64 {
+        (seconds * self.records_a_second as f64) as u64
+    }
+
+    fn due_time(self, record: u64) -> Duration {
+        Duration::from_secs_f64(record as f64 / self.records_a_second as f64)
     }
 }
 
@@ -57,15 +65,15 @@ impl Outcome {
 }
 
 /// Writes to and reads from the topic at the same time. Errors: a record is missing at the end, or came twice.
-pub fn run(pid: u32, port: u16, topic: &str, phases: Phases) -> Result<Outcome> {
-    let producer = idempotent_producer(port)?;
-    let consumer = consumer_of(port, topic)?;
+pub fn run(pids: &[u32], bootstrap: &str, topic: &str, phases: Phases) -> Result<Outcome> {
+    let producer = idempotent_producer(bootstrap)?;
+    let consumer = consumer_of(bootstrap, topic)?;
     let start = Instant::now();
     thread::scope(|scope| {
         let receiving = scope.spawn(|| receive(&consumer, start, phases));
         let sending = scope.spawn(|| send(&producer, topic, start, phases));
         sleep_until(start + phases.warm_up);
-        let usage = process::usage_during(pid, || {
+        let usage = process::usage_during(pids, || {
             sleep_until(start + phases.warm_up + phases.measured);
             Ok(())
         });
@@ -75,20 +83,21 @@ pub fn run(pid: u32, port: u16, topic: &str, phases: Phases) -> Result<Outcome> 
     })
 }
 
-fn client(port: u16) -> ClientConfig {
+fn client(bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", format!("127.0.0.1:{port}"));
+    config.set("bootstrap.servers", bootstrap);
     config
 }
 
 /// Idempotent, with librdkafka's defaults otherwise: acks=all, linger of 5 ms, sticky random partitions.
-fn idempotent_producer(port: u16) -> Result<ThreadedProducer<DefaultProducerContext>> {
-    Ok(client(port).set("enable.idempotence", "true").create()?)
+fn idempotent_producer(bootstrap: &str) -> Result<ThreadedProducer<DefaultProducerContext>> {
+    Ok(client(bootstrap).set("enable.idempotence", "true").create()?)
 }
 
 /// Reads all partitions from their start; no group, no commits.
-fn consumer_of(port: u16, topic: &str) -> Result<BaseConsumer> {
-    let consumer: BaseConsumer = client(port).set("group.id", "bench").set("enable.auto.commit", "false").create()?;
+fn consumer_of(bootstrap: &str, topic: &str) -> Result<BaseConsumer> {
+    let consumer: BaseConsumer =
+        client(bootstrap).set("group.id", "bench").set("enable.auto.commit", "false").create()?;
     let mut partitions = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
         partitions.add_partition_offset(topic, partition, Offset::Beginning)?;
@@ -109,9 +118,9 @@ fn send(
     let records = phases.records();
     let mut sent = 0;
     while sent < records {
-        let due = (start.elapsed().as_secs_f64() * RECORDS_A_SECOND as f64) as u64;
+        let due = phases.due(start.elapsed().as_secs_f64());
         for number in sent..due.min(records) {
-            payload[..8].copy_from_slice(&due_time(number).as_nanos().to_be_bytes()[8..]);
+            payload[..8].copy_from_slice(&phases.due_time(number).as_nanos().to_be_bytes()[8..]);
             let record = BaseRecord::<(), [u8]>::to(topic).payload(&payload);
             producer.send(record).map_err(|(error, _)| error).context("sending a record")?;
         }
@@ -119,10 +128,6 @@ fn send(
         thread::sleep(TICK);
     }
     producer.flush(PATIENCE).context("flushing")
-}
-
-fn due_time(record: u64) -> Duration {
-    Duration::from_secs_f64(record as f64 / RECORDS_A_SECOND as f64)
 }
 
 /// The latencies of the records that were due in the measured phase.

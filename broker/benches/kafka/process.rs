@@ -10,23 +10,27 @@ const TICKS_A_SECOND: f64 = 100.0;
 
 const KIB_IN_MIB: f64 = 1024.0;
 
-/// What a process used while some work was done.
+/// What processes used together while some work was done.
 pub struct Usage {
     pub cpu_seconds: f64,
     pub elapsed: Duration,
 }
 
-/// Runs `work` and measures what the process used meanwhile.
-pub fn usage_during(pid: u32, work: impl FnOnce() -> Result<()>) -> Result<Usage> {
-    let cpu_before = cpu_seconds(pid)?;
+/// Runs `work` and measures what the processes used meanwhile.
+pub fn usage_during(pids: &[u32], work: impl FnOnce() -> Result<()>) -> Result<Usage> {
+    let cpu_before = cpu_seconds_of(pids)?;
     let start = Instant::now();
     work()?;
     let elapsed = start.elapsed();
-    Ok(Usage { cpu_seconds: cpu_seconds(pid)? - cpu_before, elapsed })
+    Ok(Usage { cpu_seconds: cpu_seconds_of(pids)? - cpu_before, elapsed })
+}
+
+fn cpu_seconds_of(pids: &[u32]) -> Result<f64> {
+    pids.iter().map(|pid| cpu_seconds(*pid)).sum()
 }
 
 /// User and system time of all threads, those that ended included (proc_pid_stat(5), fields 14 and 15).
-pub fn cpu_seconds(pid: u32) -> Result<f64> {
+fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may hold spaces: the fields are counted from behind it, where the third one follows.
     let (_, fields) = stat.rsplit_once(')').context("no process name in /proc/PID/stat")?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::brokers::Kind;
+use crate::scenarios::Sizes;
 
 /// One line of the table.
 pub struct Measure {
@@ -11,7 +12,7 @@ pub struct Measure {
     title: &'static str,
     unit: &'static str,
     better: Better,
-    /// Barnabas' figure as a share of Kafka's, at most: what this release must reach, and what the project is after.
+    /// Barnabas' figure as a share of Kafka's, at most (or at least, where higher is better): what this release must reach, and what the project is after.
     goal: Option<f64>,
     aim: Option<f64>,
 }
@@ -38,7 +39,7 @@ const fn measure(
 }
 
 #[rustfmt::skip]
-const MEASURES: [Measure; 21] = [
+const MEASURES: [Measure; 47] = [
     measure("cpu-produce-16k", "produce, 16 KiB batches: broker CPU", CPU, Lower, Some(0.45), Some(0.35)),
     measure("cpu-produce-512k", "produce, 512 KiB batches: broker CPU", CPU, Lower, None, Some(0.5)),
     measure("cpu-produce-single", "produce, one record a batch: broker CPU", CPU, Lower, None, Some(0.12)),
@@ -60,19 +61,52 @@ const MEASURES: [Measure; 21] = [
     measure("partitions-restart", "{partitions} partitions, kill -9, exec to serving", "s", Lower, Some(0.1), None),
     measure("partitions-restart-all", "{partitions} partitions, kill -9, exec to all serving", "s", Lower, None, None),
     measure("recovery", "{gigabytes} GB of data, kill -9, exec to all serving", "s", Lower, None, None),
+    measure("cluster-cpu", "three brokers, RF 3, 16 KiB batches: CPU of all", CPU, Lower, Some(0.3), Some(0.2)),
+    measure("cluster-rate", "three brokers, RF 3, 16 KiB batches: throughput", "MB/s", Higher, Some(3.0), Some(4.0)),
+    measure("cluster-p50", "three brokers, RF 3, 5,000 records/s: latency, p50", "ms", Lower, None, None),
+    measure("cluster-p99", "three brokers, RF 3, 5,000 records/s: latency, p99", "ms", Lower, Some(0.2), Some(0.1)),
+    measure("cluster-idle", "three brokers: idle CPU of all", "% of a core", Lower, None, Some(0.1)),
+    measure("failover-kill", "leader killed, all of 100 partitions writable again", "s", Lower, None, None),
+    measure("failover-kill-worst", "leader killed, the slowest of {failovers}", "s", Lower, None, None),
+    measure("failover-kill-both", "leader that is active controller killed", "s", Lower, None, None),
+    measure("failover-kill-both-worst", "leader that is active controller killed, the slowest", "s", Lower, None, None),
+    measure("failover-freeze", "leader frozen, all of 100 partitions writable again", "s", Lower, None, None),
+    measure("failover-freeze-worst", "leader frozen, the slowest of {failovers}", "s", Lower, None, None),
+    measure("failover-freeze-both", "leader that is active controller frozen", "s", Lower, None, None),
+    measure("failover-freeze-both-worst", "leader that is active controller frozen, the slowest", "s", Lower, None, None),
+    measure("failover-freeze-controller", "active controller frozen, next committed change", "s", Lower, None, None),
+    measure("many-create", "three brokers, {many} partitions, RF 3: created", "s", Lower, None, None),
+    measure("many-create-all", "three brokers, {many} partitions, RF 3: created, all replicas in sync", "s", Lower, None, None),
+    measure("many-memory", "three brokers, {many} partitions, RF 3: memory of the largest", "MiB", Lower, None, None),
+    measure("many-idle", "three brokers, {many} partitions, RF 3: idle CPU of all", "% of a core", Lower, None, None),
+    measure("many-takeover", "three brokers, {many} partitions, RF 3: active controller killed, next change", "s", Lower, None, None),
+    measure("many-restart", "three brokers, {many} partitions, RF 3: killed broker restarted, all in sync", "s", Lower, None, None),
+    measure("many-alone-create", "three brokers, {alone} partitions, RF 3: created", "s", Lower, None, None),
+    measure("many-alone-create-all", "three brokers, {alone} partitions, RF 3: created, all replicas in sync", "s", Lower, None, None),
+    measure("many-alone-memory", "three brokers, {alone} partitions, RF 3: memory of the largest", "MiB", Lower, None, None),
+    measure("many-alone-idle", "three brokers, {alone} partitions, RF 3: idle CPU of all", "% of a core", Lower, None, None),
+    measure("many-alone-takeover", "three brokers, {alone} partitions, RF 3: active controller killed, next change", "s", Lower, None, None),
+    measure("many-alone-restart", "three brokers, {alone} partitions, RF 3: killed broker restarted, all in sync", "s", Lower, None, None),
 ];
 
 /// All figures of a run, by measure and broker.
 pub struct Report {
     figures: BTreeMap<(String, Kind), Vec<f64>>,
-    partitions: i32,
-    recovery_bytes: u64,
+    /// What stands for a size in a title, and the size.
+    sizes: Vec<(&'static str, String)>,
 }
 
 impl Report {
     /// An empty report; the titles of the measures name the sizes.
-    pub fn new(partitions: i32, recovery_bytes: u64) -> Self {
-        Self { figures: BTreeMap::new(), partitions, recovery_bytes }
+    pub fn new(sizes: &Sizes) -> Self {
+        let sizes = vec![
+            ("{partitions}", sizes.partitions.to_string()),
+            ("{gigabytes}", (sizes.recovery_bytes / 1_000_000_000).to_string()),
+            ("{failovers}", sizes.failovers.to_string()),
+            ("{many}", sizes.cluster_partitions.to_string()),
+            ("{alone}", sizes.cluster_partitions_alone.to_string()),
+        ];
+        Self { figures: BTreeMap::new(), sizes }
     }
 
     pub fn add(&mut self, kind: Kind, figures: Vec<(String, f64)>) {
@@ -146,21 +180,23 @@ impl Report {
             barnabas: or_dash(median(self.of(measure, Kind::Barnabas)).map(figure)),
             ratio: or_dash(self.ratio(measure).map(|ratio| format!("{ratio:.2}"))),
             goal: or_dash(measure.goal.map(|goal| self.verdict(measure, goal))),
-            aim: or_dash(measure.aim.map(|aim| format!("<= {aim}"))),
+            aim: or_dash(measure.aim.map(|aim| goal_text(measure, aim))),
         })
     }
 
     fn title(&self, measure: &Measure) -> String {
-        let title = measure.title.replace("{partitions}", &self.partitions.to_string());
-        let title = title.replace("{gigabytes}", &(self.recovery_bytes / 1_000_000_000).to_string());
+        let name = |title: String, (size, value): &(&str, String)| title.replace(size, value);
+        let title = self.sizes.iter().fold(measure.title.to_owned(), name);
         if measure.better == Higher { title + " (higher is better)" } else { title }
     }
 
     fn verdict(&self, measure: &Measure, goal: f64) -> String {
+        let goal_text = goal_text(measure, goal);
         match self.ratio(measure) {
-            None => format!("<= {goal}"),
-            Some(ratio) if ratio <= goal => format!("<= {goal} met"),
-            Some(_) => format!("<= {goal} missed"),
+            None => goal_text,
+            Some(ratio) if measure.better == Higher && ratio >= goal => format!("{goal_text} met"),
+            Some(ratio) if measure.better == Lower && ratio <= goal => format!("{goal_text} met"),
+            Some(_) => format!("{goal_text} missed"),
         }
     }
 
@@ -183,6 +219,11 @@ struct Row {
     ratio: String,
     goal: String,
     aim: String,
+}
+
+fn goal_text(measure: &Measure, goal: f64) -> String {
+    let sign = if measure.better == Higher { ">=" } else { "<=" };
+    format!("{sign} {goal}")
 }
 
 fn or_dash(cell: Option<String>) -> String {

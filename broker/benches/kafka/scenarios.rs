@@ -1,5 +1,7 @@
 //! What is measured, one function for each scenario. A scenario starts its own broker, on an empty directory.
 
+mod cluster;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
@@ -33,6 +35,11 @@ pub struct Sizes {
     pub paced: Phases,
     pub partitions: i32,
     pub recovery_bytes: u64,
+    /// How often each failure of a cluster is repeated.
+    pub failovers: usize,
+    /// In a cluster of three, three replicas each: what Apache Kafka can be asked for, and Barnabas.
+    pub cluster_partitions: i32,
+    pub cluster_partitions_alone: i32,
 }
 
 impl Sizes {
@@ -41,9 +48,12 @@ impl Sizes {
         warm_up_limit: Duration::from_secs(30),
         records: 1_000_000,
         single_records: 300_000,
-        paced: Phases { warm_up: Duration::from_secs(20), measured: Duration::from_secs(15) },
+        paced: Phases { records_a_second: 20_000, warm_up: Duration::from_secs(20), measured: Duration::from_secs(15) },
         partitions: 10_000,
         recovery_bytes: 5_000_000_000,
+        failovers: 10,
+        cluster_partitions: 3_000,
+        cluster_partitions_alone: 100_000,
     };
 
     pub const QUICK: Self = Self {
@@ -51,9 +61,12 @@ impl Sizes {
         warm_up_limit: Duration::from_secs(8),
         records: 500_000,
         single_records: 100_000,
-        paced: Phases { warm_up: Duration::from_secs(5), measured: Duration::from_secs(5) },
+        paced: Phases { records_a_second: 20_000, warm_up: Duration::from_secs(5), measured: Duration::from_secs(5) },
         partitions: 1_000,
         recovery_bytes: 1_000_000_000,
+        failovers: 2,
+        cluster_partitions: 1_000,
+        cluster_partitions_alone: 20_000,
     };
 
     fn records_of(&self, batching: &Batching) -> u64 {
@@ -76,11 +89,15 @@ const BATCHINGS: [Batching; 3] = [
 ];
 
 /// The scenarios in the order they run, each with the parts that `--only` can name.
-pub const SCENARIOS: [(&str, &[&str]); 4] = [
+pub const SCENARIOS: [(&str, &[&str]); 8] = [
     ("start", &[]),
     ("load", &["produce-16k", "produce-512k", "produce-single", "consume", "paced"]),
     ("partitions", &[]),
     ("recovery", &[]),
+    ("cluster-load", &[]),
+    ("failover", &[]),
+    ("many", &[]),
+    ("many-alone", &[]),
 ];
 
 /// One broker, one round: what is run, and the figures that came out, each under the name of its measure.
@@ -100,6 +117,12 @@ impl Round<'_> {
             "load" => self.load(),
             "partitions" => self.partitions(),
             "recovery" => self.recovery(),
+            "cluster-load" => self.cluster_load(),
+            "failover" => self.failover(),
+            "many" => self.many("many", self.sizes.cluster_partitions),
+            // Apache Kafka needs hours for it here.
+            "many-alone" if self.kind == Kind::Kafka => Ok(()),
+            "many-alone" => self.many("many-alone", self.sizes.cluster_partitions_alone),
             _ => unreachable!("main only asks for scenarios of the list"),
         }
     }
@@ -194,7 +217,7 @@ impl Round<'_> {
     /// Measures a load that returns how many records it moved: CPU for a million of them, and throughput.
     fn window(&mut self, broker: &Broker, name: &str, load: impl FnOnce() -> Result<u64>) -> Result<()> {
         let mut moved = 0;
-        let usage = process::usage_during(broker.pid(), || {
+        let usage = process::usage_during(&[broker.pid()], || {
             moved = load()?;
             Ok(())
         })?;
@@ -205,8 +228,8 @@ impl Round<'_> {
     }
 
     fn paced(&mut self, broker: &Broker) -> Result<()> {
-        Connection::open(broker.port)?.create_topic("paced", PARTITIONS)?;
-        let outcome = paced::run(broker.pid(), broker.port, "paced", self.sizes.paced)?;
+        Connection::open(broker.port)?.create_topic("paced", PARTITIONS, 1)?;
+        let outcome = paced::run(&[broker.pid()], &broker.bootstrap(), "paced", self.sizes.paced)?;
         self.record("cpu-paced", outcome.usage.cpu_seconds / (outcome.records() as f64 / MILLION));
         for (measure, quantile) in [("latency-p50", 0.5), ("latency-p99", 0.99), ("latency-p999", 0.999)] {
             self.record(measure, outcome.latency_ms(quantile));
@@ -223,7 +246,7 @@ impl Round<'_> {
         let topics: Vec<_> = (0..TOPICS).map(|topic| format!("many-{topic}")).collect();
         let create = Instant::now();
         for topic in &topics {
-            connection.create_topic(topic, each)?;
+            connection.create_topic(topic, each, 1)?;
         }
         self.record("partitions-create", create.elapsed().as_secs_f64());
         let all: Vec<_> = (0..each).collect();
@@ -259,7 +282,7 @@ impl Round<'_> {
 
 /// Opens producers, and sees that their batches are as large as they are called.
 fn open(broker: &Broker, topic: &str, batching: &Batching) -> Result<Producers> {
-    let producers = Producers::open(broker.port, topic, batching.batch_records)?;
+    let producers = Producers::open(broker.port, topic, 1, batching.batch_records)?;
     let (bytes, max) = (producers.batch_bytes(), batching.batch_bytes_max);
     ensure!(bytes <= max && bytes > max * 9 / 11, "a batch of {bytes} bytes is not one of {max}");
     Ok(producers)

@@ -20,6 +20,8 @@ pub const METADATA: Api = Api { key: 3, version: 4, flexible: false };
 pub const CREATE_TOPICS: Api = Api { key: 19, version: 4, flexible: false };
 pub const DELETE_TOPICS: Api = Api { key: 20, version: 3, flexible: false };
 pub const INIT_PRODUCER_ID: Api = Api { key: 22, version: 1, flexible: false };
+pub const ELECT_LEADERS: Api = Api { key: 43, version: 1, flexible: false };
+pub const DESCRIBE_QUORUM: Api = Api { key: 55, version: 0, flexible: true };
 
 /// The error code of a broker that is not ready, and will be.
 pub const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
@@ -167,33 +169,88 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many partitions of the one topic in a Metadata response have a leader: none while it is being created.
-pub fn read_led_partitions(mut body: Reader<'_>) -> Result<usize> {
-    body.i32()?;
-    for _ in 0..body.i32()? {
-        body.i32()?;
-        body.string()?;
-        body.i32()?;
-        body.string()?;
+/// What a broker knows of the cluster and of one topic.
+pub struct Metadata {
+    pub brokers: Vec<Address>,
+    pub partitions: Vec<Partition>,
+}
+
+pub struct Address {
+    pub id: i32,
+    pub port: u16,
+}
+
+pub struct Partition {
+    pub index: i32,
+    /// None while it is being created, and after all replicas died.
+    pub leader: Option<i32>,
+    pub replicas: i32,
+    pub in_sync: i32,
+}
+
+impl Metadata {
+    /// How many partitions have a leader.
+    pub fn led(&self) -> usize {
+        self.partitions.iter().filter(|partition| partition.leader.is_some()).count()
     }
+
+    /// Whether every replica of every partition is in sync.
+    pub fn in_sync(&self) -> bool {
+        self.partitions.iter().all(|partition| partition.leader.is_some() && partition.in_sync == partition.replicas)
+    }
+
+    pub fn port_of(&self, broker: i32) -> Result<u16> {
+        let found = self.brokers.iter().find(|address| address.id == broker);
+        Ok(found.with_context(|| format!("broker {broker} leads and is not listed"))?.port)
+    }
+}
+
+/// The answer to a Metadata request for one topic.
+pub fn read_metadata(mut body: Reader<'_>) -> Result<Metadata> {
+    body.i32()?;
+    let brokers = (0..body.i32()?).map(|_| read_broker(&mut body)).collect::<Result<_>>()?;
     body.string()?;
     body.i32()?;
     ensure!(body.i32()? == 1, "Metadata answered for more or less than one topic");
     body.i16()?;
     body.string()?;
     body.i8()?;
-    (0..body.i32()?).try_fold(0, |led, _| Ok(led + usize::from(read_has_leader(&mut body)?)))
+    let partitions = (0..body.i32()?).map(|_| read_partition(&mut body)).collect::<Result<_>>()?;
+    Ok(Metadata { brokers, partitions })
 }
 
-fn read_has_leader(body: &mut Reader<'_>) -> Result<bool> {
-    let error = body.i16()?;
-    body.i32()?;
-    let leader = body.i32()?;
-    for _ in 0..2 {
+fn read_broker(body: &mut Reader<'_>) -> Result<Address> {
+    let id = body.i32()?;
+    body.string()?;
+    let port = u16::try_from(body.i32()?)?;
+    body.string()?;
+    Ok(Address { id, port })
+}
+
+fn read_partition(body: &mut Reader<'_>) -> Result<Partition> {
+    // LEADER_NOT_AVAILABLE is said by a leader of -1 too, and a missing follower is no error to a client.
+    body.i16()?;
+    let index = body.i32()?;
+    let leader = Some(body.i32()?).filter(|leader| *leader >= 0);
+    let mut count_nodes = || -> Result<i32> {
         let nodes = body.i32()?;
         body.take(nodes as usize * 4)?;
-    }
-    Ok(error == 0 && leader >= 0)
+        Ok(nodes)
+    };
+    Ok(Partition { index, leader, replicas: count_nodes()?, in_sync: count_nodes()? })
+}
+
+/// The leader of the metadata log, which is the active controller. None: there is none right now.
+pub fn read_quorum_leader(mut body: Reader<'_>) -> Result<Option<i32>> {
+    let error = body.i16()?;
+    ensure!(error == 0, "DescribeQuorum answered error code {error}");
+    ensure!(body.compact_len()? == 1, "DescribeQuorum answered for more or less than one topic");
+    body.compact_bytes()?;
+    ensure!(body.compact_len()? == 1, "DescribeQuorum answered for more or less than one partition");
+    body.i32()?;
+    let error = body.i16()?;
+    let leader = body.i32()?;
+    Ok((error == 0 && leader >= 0).then_some(leader))
 }
 
 /// What a partition answered to a Produce request.

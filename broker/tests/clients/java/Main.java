@@ -17,6 +17,7 @@ public final class Main {
             case "records" -> new RecordScenarios(clients).all();
             case "consumers" -> new ConsumerScenarios(clients).all();
             case "tools" -> new ToolScenarios(clients).all();
+            case "cluster-tools" -> new ClusterToolScenarios(clients).all();
             case "write" -> new RestartScenarios(clients).write();
             case "find" -> new RestartScenarios(clients).find();
             case "write-metadata" -> new MetadataScenarios(clients).write();

@@ -1,0 +1,161 @@
+//! Three brokers, each a controller too, and how long it takes until a broken cluster serves again.
+
+use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::brokers::{Broker, Kind, Places};
+use crate::connection::{Connection, poll_until};
+use crate::wire::Metadata;
+
+const BROKERS: usize = 3;
+/// How long a cluster may take for anything.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How long a broker may take for an answer before it is asked on a new connection.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a controller may take for an answer: the one that is asked may be waiting for one that is frozen.
+const CONTROLLER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Dropped, its brokers are killed.
+pub struct Cluster(pub Vec<Broker>);
+
+impl Cluster {
+    /// Starts three brokers and waits until all know one another.
+    pub fn start(kind: Kind, places: &Places) -> Result<Self> {
+        let mut cluster = Self(Broker::prepare_all(kind, places, BROKERS)?);
+        cluster.exec()?;
+        Ok(cluster)
+    }
+
+    /// Starts all processes, and waits until all brokers know one another.
+    pub fn exec(&mut self) -> Result<()> {
+        self.0.iter_mut().try_for_each(Broker::exec)?;
+        for broker in &mut self.0 {
+            let mut connection = broker.connect()?;
+            poll_until(Instant::now() + LIMIT, "brokers that know one another", || {
+                let known = connection.metadata("").map(|metadata| metadata.brokers.len());
+                Ok((known? == BROKERS).then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    pub fn bootstrap(&self) -> String {
+        let addresses: Vec<_> = self.0.iter().map(Broker::bootstrap).collect();
+        addresses.join(",")
+    }
+
+    pub fn pids(&self) -> Vec<u32> {
+        self.0.iter().map(Broker::pid).collect()
+    }
+
+    pub fn broker(&mut self, id: i32) -> Result<&mut Broker> {
+        self.0.iter_mut().find(|broker| broker.id == id).context("no such broker")
+    }
+
+    /// Deletes the topic and waits until its files are gone everywhere.
+    pub fn delete_topic(&self, topic: &str) -> Result<()> {
+        Connection::open(self.0[0].port)?.delete_topic(topic)?;
+        self.0.iter().try_for_each(|broker| broker.await_deletion(topic))
+    }
+
+    /// The active controller.
+    pub fn active_controller(&self) -> Result<i32> {
+        let mut connection = Connection::open(self.0[0].port)?;
+        poll_until(Instant::now() + LIMIT, "an active controller", || connection.active_controller())
+    }
+
+    /// Waits until every replica of the topics is in sync.
+    pub fn await_in_sync(&self, topics: &[String]) -> Result<()> {
+        let mut connection = Connection::open(self.0[0].port)?;
+        for topic in topics {
+            poll_until(Instant::now() + LIMIT, "every replica in sync", || {
+                Ok(connection.metadata(topic)?.in_sync().then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Moves the leaders back to where they were placed: a round must not find all of them on one broker.
+    pub fn elect_preferred(&self) -> Result<()> {
+        let mut connection = Connection::open(self.0[0].port)?;
+        connection.elect_preferred()
+    }
+
+    /// Writes to all partitions of the topic, acks=all, asking every broker but `lost`, until each acknowledged a record.
+    pub fn await_writable_without(&self, lost: i32, topic: &str, partitions: i32) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        let waiting = Mutex::new((0..partitions).collect::<BTreeSet<_>>());
+        thread::scope(|scope| {
+            let others = self.0.iter().filter(|broker| broker.id != lost);
+            let writers: Vec<_> = others
+                .map(|broker| scope.spawn(|| write_where_it_leads(broker.id, broker.port, topic, &waiting, deadline)))
+                .collect();
+            writers.into_iter().try_for_each(|writer| writer.join().map_err(|_| anyhow!("a writer panicked"))?)
+        })
+    }
+
+    /// Asks every broker but `lost` for new topics, until one was committed.
+    pub fn await_change_without(&self, lost: i32, name: &str) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        let others: Vec<_> = self.0.iter().filter(|broker| broker.id != lost).collect();
+        let mut attempt = 0;
+        poll_until(deadline, "a committed change", || {
+            let port = others[attempt % others.len()].port;
+            attempt += 1;
+            // Each attempt has its own name: one whose answer was lost may have been committed.
+            Ok(try_to_create(port, &format!("{name}-{attempt}")).ok().filter(|error| *error == 0).map(drop))
+        })
+    }
+}
+
+impl Deref for Cluster {
+    type Target = [Broker];
+
+    fn deref(&self) -> &[Broker] {
+        &self.0
+    }
+}
+
+fn try_to_create(port: u16, name: &str) -> Result<i16> {
+    Connection::open_for(port, CONTROLLER_PATIENCE)?.try_to_create_topic(name, 1, 1, CONTROLLER_PATIENCE)
+}
+
+/// Writes to those of the waiting partitions that this broker believes to lead, until none waits.
+fn write_where_it_leads(
+    id: i32,
+    port: u16,
+    topic: &str,
+    waiting: &Mutex<BTreeSet<i32>>,
+    deadline: Instant,
+) -> Result<()> {
+    let mut connection = Connection::open_for(port, PATIENCE)?;
+    poll_until(deadline, "every partition writable", || {
+        if lock(waiting).is_empty() {
+            return Ok(Some(()));
+        }
+        let own = led_by(id, &connection.metadata(topic)?, &lock(waiting));
+        if !own.is_empty() {
+            let answers = connection.produce_to_each(topic, &own)?;
+            let written = answers.iter().filter(|answer| answer.error_code == 0).map(|answer| answer.partition);
+            let mut waiting = lock(waiting);
+            for partition in written {
+                waiting.remove(&partition);
+            }
+        }
+        Ok(None)
+    })
+}
+
+fn led_by(id: i32, metadata: &Metadata, waiting: &BTreeSet<i32>) -> Vec<i32> {
+    let own = metadata.partitions.iter().filter(|partition| partition.leader == Some(id));
+    own.map(|partition| partition.index).filter(|index| waiting.contains(index)).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no writer panicked")
+}
