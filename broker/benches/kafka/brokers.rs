@@ -29,7 +29,7 @@ const JVM_OPTIONS: [&str; 9] = [
     "-Djava.awt.headless=true",
 ];
 
-const CLUSTER_ID: &str = "YmFybmFiYXMtYmVuY2gtMQ";
+pub const CLUSTER_ID: &str = "YmFybmFiYXMtYmVuY2gtMQ";
 
 /// Kafka's own level and layout, to its standard output.
 const LOG4J: &str = "\
@@ -72,6 +72,7 @@ pub struct Broker {
     child: Option<Child>,
     pub id: i32,
     pub port: u16,
+    pub controller_port: u16,
 }
 
 /// The ports of a broker.
@@ -84,19 +85,22 @@ struct Ports {
 impl Broker {
     /// A directory ready for a first start, for the only broker.
     pub fn prepare(kind: Kind, places: &Places) -> Result<Self> {
-        Self::prepare_all(kind, places, 1)?.pop().context("one broker")
+        Self::prepare_all(kind, places, 1, "")?.pop().context("one broker")
     }
 
-    /// Directories ready for the first start of a cluster of so many brokers: Apache Kafka wants them formatted.
-    pub fn prepare_all(kind: Kind, places: &Places, brokers: usize) -> Result<Vec<Self>> {
+    /// Directories ready for the first start of a cluster of so many brokers, with lines of further settings: Apache Kafka
+    /// wants them formatted.
+    pub fn prepare_all(kind: Kind, places: &Places, brokers: usize, settings: &str) -> Result<Vec<Self>> {
         let ports = free_ports(brokers)?;
         let prepare = |(index, own): (usize, &Ports)| {
             let id = index as i32 + 1;
             let name = format!("{}-{id}-{}", kind.to_string().to_lowercase().replace(' ', "-"), std::process::id());
             let directory = places.data.join(name);
             fs::create_dir_all(&directory).with_context(|| format!("creating {}", directory.display()))?;
-            let broker = Self { kind, places: places.clone(), directory, child: None, id, port: own.client };
-            fs::write(broker.directory.join("server.properties"), broker.properties(own, &ports))?;
+            let Ports { client: port, controller: controller_port } = *own;
+            let places = places.clone();
+            let broker = Self { kind, places, directory, child: None, id, port, controller_port };
+            fs::write(broker.directory.join("server.properties"), broker.properties(own, &ports) + settings)?;
             fs::write(broker.directory.join("log4j2.properties"), LOG4J)?;
             if kind == Kind::Kafka {
                 broker.format()?;

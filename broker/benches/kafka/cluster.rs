@@ -26,7 +26,12 @@ pub struct Cluster(pub Vec<Broker>);
 impl Cluster {
     /// Starts three brokers and waits until all know one another.
     pub fn start(kind: Kind, places: &Places) -> Result<Self> {
-        let mut cluster = Self(Broker::prepare_all(kind, places, BROKERS)?);
+        Self::start_with(kind, places, "")
+    }
+
+    /// [`Cluster::start`] with lines of further settings.
+    pub fn start_with(kind: Kind, places: &Places, settings: &str) -> Result<Self> {
+        let mut cluster = Self(Broker::prepare_all(kind, places, BROKERS, settings)?);
         cluster.exec()?;
         Ok(cluster)
     }

@@ -78,7 +78,8 @@ impl Connection {
         })
     }
 
-    fn call(&mut self, api: Api, write: impl FnOnce(&mut Writer)) -> Result<Reader<'_>> {
+    /// Sends a request and returns the body of its response.
+    pub fn call(&mut self, api: Api, write: impl FnOnce(&mut Writer)) -> Result<Reader<'_>> {
         let mut frame = Writer::frame(api, self.next_correlation_id);
         write(&mut frame);
         self.send(&frame.finish_frame())?;
@@ -101,6 +102,25 @@ impl Connection {
         body.take(8)?;
         body.string()?;
         body.i16()
+    }
+
+    /// Creates a topic whose partitions all have these replicas.
+    pub fn create_topic_on(&mut self, name: &str, partitions: i32, replicas: &[i32]) -> Result<()> {
+        let mut body = self.call(wire::CREATE_TOPICS, |frame| {
+            frame.i32(1).string(name).i32(-1).i16(-1).i32(partitions);
+            for partition in 0..partitions {
+                frame.i32(partition).i32(replicas.len() as i32);
+                for replica in replicas {
+                    frame.i32(*replica);
+                }
+            }
+            frame.i32(0).i32(ANSWER_TIMEOUT.as_millis() as i32).i8(0);
+        })?;
+        body.take(8)?;
+        body.string()?;
+        let error = body.i16()?;
+        ensure!(error == 0, "CreateTopics answered error code {error}");
+        Ok(())
     }
 
     /// What the broker knows of the cluster and of a topic; creates the topic where the broker does so by itself.

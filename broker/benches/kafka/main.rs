@@ -11,6 +11,7 @@ mod cluster;
 mod connection;
 mod load;
 mod paced;
+mod phantoms;
 mod process;
 mod report;
 mod scenarios;
@@ -31,13 +32,13 @@ use report::Report;
 use scenarios::{Round, SCENARIOS, Sizes};
 
 /// Scenarios that take minutes on Apache Kafka.
-const MEASURED_ONCE: [&str; 5] = ["partitions", "recovery", "failover", "many", "many-alone"];
+const MEASURED_ONCE: [&str; 6] = ["partitions", "recovery", "failover", "many", "many-alone", "million"];
 
 /// Compares Barnabas with Apache Kafka 4.1 (jars in target/kafka/libs, or in the directory that KAFKA_LIBS names).
 #[derive(Parser)]
 #[command(bin_name = "cargo bench -p barnabas --bench kafka --")]
 struct Arguments {
-    /// A scenario (start, load, partitions, recovery, cluster-load, failover, many, many-alone) or a part of load (produce-16k, produce-512k, produce-single,
+    /// A scenario (start, load, partitions, recovery, cluster-load, failover, many, many-alone, million) or a part of load (produce-16k, produce-512k, produce-single,
     /// consume, paced); may be given several times
     #[arg(long)]
     only: Vec<String>,

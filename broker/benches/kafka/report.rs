@@ -39,7 +39,7 @@ const fn measure(
 }
 
 #[rustfmt::skip]
-const MEASURES: [Measure; 47] = [
+const MEASURES: [Measure; 51] = [
     measure("cpu-produce-16k", "produce, 16 KiB batches: broker CPU", CPU, Lower, Some(0.45), Some(0.35)),
     measure("cpu-produce-512k", "produce, 512 KiB batches: broker CPU", CPU, Lower, None, Some(0.5)),
     measure("cpu-produce-single", "produce, one record a batch: broker CPU", CPU, Lower, None, Some(0.12)),
@@ -87,6 +87,10 @@ const MEASURES: [Measure; 47] = [
     measure("many-alone-idle", "three brokers, {alone} partitions, RF 3: idle CPU of all", "% of a core", Lower, None, None),
     measure("many-alone-takeover", "three brokers, {alone} partitions, RF 3: active controller killed, next change", "s", Lower, None, None),
     measure("many-alone-restart", "three brokers, {alone} partitions, RF 3: killed broker restarted, all in sync", "s", Lower, None, None),
+    measure("million-create", "{image} partitions in the metadata: created", "s", Lower, None, None),
+    measure("million-memory", "{image} partitions in the metadata: memory of the active controller", "MiB", Lower, None, None),
+    measure("million-change", "{image} partitions in the metadata: one change", "ms", Lower, None, None),
+    measure("million-load", "{image} partitions in the metadata: kill -9, exec to knowing all", "s", Lower, None, None),
 ];
 
 /// All figures of a run, by measure and broker.
@@ -104,6 +108,7 @@ impl Report {
             ("{gigabytes}", (sizes.recovery_bytes / 1_000_000_000).to_string()),
             ("{failovers}", sizes.failovers.to_string()),
             ("{many}", sizes.cluster_partitions.to_string()),
+            ("{image}", sizes.image_partitions.to_string()),
             ("{alone}", sizes.cluster_partitions_alone.to_string()),
         ];
         Self { figures: BTreeMap::new(), sizes }

@@ -40,6 +40,8 @@ pub struct Sizes {
     /// In a cluster of three, three replicas each: what Apache Kafka can be asked for, and Barnabas.
     pub cluster_partitions: i32,
     pub cluster_partitions_alone: i32,
+    /// In the metadata, stored by nobody; Barnabas alone.
+    pub image_partitions: i32,
 }
 
 impl Sizes {
@@ -54,6 +56,7 @@ impl Sizes {
         failovers: 10,
         cluster_partitions: 3_000,
         cluster_partitions_alone: 100_000,
+        image_partitions: 1_000_000,
     };
 
     pub const QUICK: Self = Self {
@@ -67,6 +70,7 @@ impl Sizes {
         failovers: 2,
         cluster_partitions: 1_000,
         cluster_partitions_alone: 20_000,
+        image_partitions: 100_000,
     };
 
     fn records_of(&self, batching: &Batching) -> u64 {
@@ -89,7 +93,7 @@ const BATCHINGS: [Batching; 3] = [
 ];
 
 /// The scenarios in the order they run, each with the parts that `--only` can name.
-pub const SCENARIOS: [(&str, &[&str]); 8] = [
+pub const SCENARIOS: [(&str, &[&str]); 9] = [
     ("start", &[]),
     ("load", &["produce-16k", "produce-512k", "produce-single", "consume", "paced"]),
     ("partitions", &[]),
@@ -98,6 +102,7 @@ pub const SCENARIOS: [(&str, &[&str]); 8] = [
     ("failover", &[]),
     ("many", &[]),
     ("many-alone", &[]),
+    ("million", &[]),
 ];
 
 /// One broker, one round: what is run, and the figures that came out, each under the name of its measure.
@@ -120,8 +125,10 @@ impl Round<'_> {
             "cluster-load" => self.cluster_load(),
             "failover" => self.failover(),
             "many" => self.many("many", self.sizes.cluster_partitions),
-            // Apache Kafka needs hours for it here.
+            // Apache Kafka needs hours for these here.
             "many-alone" if self.kind == Kind::Kafka => Ok(()),
+            "million" if self.kind == Kind::Kafka => Ok(()),
+            "million" => self.million(self.sizes.image_partitions),
             "many-alone" => self.many("many-alone", self.sizes.cluster_partitions_alone),
             _ => unreachable!("main only asks for scenarios of the list"),
         }

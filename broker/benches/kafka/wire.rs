@@ -21,6 +21,8 @@ pub const CREATE_TOPICS: Api = Api { key: 19, version: 4, flexible: false };
 pub const DELETE_TOPICS: Api = Api { key: 20, version: 3, flexible: false };
 pub const INIT_PRODUCER_ID: Api = Api { key: 22, version: 1, flexible: false };
 pub const ELECT_LEADERS: Api = Api { key: 43, version: 1, flexible: false };
+pub const BROKER_REGISTRATION: Api = Api { key: 62, version: 4, flexible: true };
+pub const BROKER_HEARTBEAT: Api = Api { key: 63, version: 0, flexible: true };
 pub const DESCRIBE_QUORUM: Api = Api { key: 55, version: 0, flexible: true };
 
 /// The error code of a broker that is not ready, and will be.

@@ -10,6 +10,7 @@ use crate::brokers::Broker;
 use crate::cluster::Cluster;
 use crate::connection::Connection;
 use crate::load::{PARTITIONS, Producers};
+use crate::phantoms::{self, Phantoms};
 use crate::{paced, process};
 
 const REPLICAS: i16 = 3;
@@ -136,6 +137,55 @@ impl Round<'_> {
         self.record(format!("{prefix}-restart"), exec.elapsed().as_secs_f64());
         Ok(())
     }
+}
+
+/// Without heartbeats for so long a broker counts as alive: one that starts with a million partitions may keep all waiting.
+const PATIENT: &str = "broker.session.timeout.ms=60000\n";
+/// Partitions of a topic that nobody stores, and how many changes are timed one after the other.
+const IMAGE_TOPIC_PARTITIONS: i32 = 5_000;
+const CHANGES: u32 = 50;
+const LOAD_LIMIT: Duration = Duration::from_secs(240);
+
+impl Round<'_> {
+    /// Partitions that only the quorum knows, as their replicas are on phantoms: what they cost it.
+    pub(super) fn million(&mut self, partitions: i32) -> Result<()> {
+        let mut cluster = Cluster::start_with(self.kind, self.places, PATIENT)?;
+        let controller = cluster.active_controller()?;
+        let phantoms = Phantoms::start(cluster.broker(controller)?.controller_port)?;
+        let port = cluster.broker(controller)?.port;
+        let mut connection = Connection::open(port)?;
+        let create = Instant::now();
+        let topics = partitions / IMAGE_TOPIC_PARTITIONS;
+        for topic in 0..topics {
+            connection.create_topic_on(&format!("image-{topic}"), IMAGE_TOPIC_PARTITIONS, &phantoms::IDS)?;
+        }
+        self.record("million-create", create.elapsed().as_secs_f64());
+        self.record("million-memory", process::resident_mib(cluster.broker(controller)?.pid())?);
+        self.record("million-change", time_changes(&mut connection)?);
+        phantoms.finish()?;
+        self.restart_with_image(&mut cluster, controller, &format!("image-{}", topics - 1))
+    }
+
+    /// A node that is not the active controller is killed, and started until it knows the last of the topics.
+    fn restart_with_image(&mut self, cluster: &mut Cluster, controller: i32, last: &str) -> Result<()> {
+        let id = cluster.iter().map(|broker| broker.id).find(|id| *id != controller).context("another broker")?;
+        let broker = cluster.broker(id)?;
+        broker.kill()?;
+        let exec = Instant::now();
+        broker.exec()?;
+        broker.connect()?.await_leaders(last, IMAGE_TOPIC_PARTITIONS as usize, exec + LOAD_LIMIT)?;
+        self.record("million-load", exec.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+/// Milliseconds for one committed change: a topic of one partition, again and again.
+fn time_changes(connection: &mut Connection) -> Result<f64> {
+    let start = Instant::now();
+    for change in 0..CHANGES {
+        connection.create_topic_on(&format!("change-{change}"), 1, &phantoms::IDS)?;
+    }
+    Ok(start.elapsed().as_secs_f64() * 1000.0 / f64::from(CHANGES))
 }
 
 /// Breaks a broker, measures, mends it, and waits until the cluster is as before.
