@@ -36,16 +36,16 @@ settings! {
         CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS: i32 = "controller.quorum.election.timeout.ms", "250", AtLeast(0),
             "milliseconds", ReadOnly;
         /// How long a voter hears nothing from the active controller before it asks for an election. Kafka's default is 2000.
-        CONTROLLER_QUORUM_FETCH_TIMEOUT_MS: i32 = "controller.quorum.fetch.timeout.ms", "500", Any, "milliseconds",
+        CONTROLLER_QUORUM_FETCH_TIMEOUT_MS: i32 = "controller.quorum.fetch.timeout.ms", "500", AtLeast(0), "milliseconds",
             ReadOnly;
         /// The longest wait before another try after a lost election. Kafka's default is 1000.
         CONTROLLER_QUORUM_ELECTION_BACKOFF_MAX_MS: i32 = "controller.quorum.election.backoff.max.ms", "250", AtLeast(0),
             "milliseconds", ReadOnly;
         /// How long a node of the quorum waits for the answer of another. Kafka's default is 2000.
-        CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS: i32 = "controller.quorum.request.timeout.ms", "500", Any,
+        CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS: i32 = "controller.quorum.request.timeout.ms", "500", AtLeast(0),
             "milliseconds", ReadOnly;
         /// The wait before a request that failed is sent again.
-        CONTROLLER_QUORUM_RETRY_BACKOFF_MS: i32 = "controller.quorum.retry.backoff.ms", "20", Any, "milliseconds",
+        CONTROLLER_QUORUM_RETRY_BACKOFF_MS: i32 = "controller.quorum.retry.backoff.ms", "20", AtLeast(0), "milliseconds",
             ReadOnly;
         /// How often a broker tells the active controller that it lives. Kafka's default is 2000.
         BROKER_HEARTBEAT_INTERVAL_MS: i32 = "broker.heartbeat.interval.ms", "100", Any, "milliseconds", ReadOnly;
