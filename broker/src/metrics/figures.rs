@@ -20,11 +20,30 @@ pub struct Snapshot {
     pub partitions: u64,
     /// Partitions that this broker leads.
     pub leaders: u64,
-    /// Partitions with too few replicas in sync.
+    /// Partitions led by this broker, by what they lack.
     pub under_replicated: u64,
+    pub under_min_isr: u64,
+    pub at_min_isr: u64,
+    /// The cluster, as far as this node knows it.
+    pub cluster: ClusterFigures,
     pub log_dirs: Vec<LogDirFigures>,
     pub topics: Vec<TopicFigures>,
     pub groups: Vec<GroupCount>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterFigures {
+    /// Whether this node is the active controller.
+    pub is_active_controller: bool,
+    /// Whether this node knows an active controller at all.
+    pub has_controller: bool,
+    pub quorum_epoch: u64,
+    /// The offset behind the last metadata record that this node has applied.
+    pub metadata_offset: u64,
+    pub brokers: u64,
+    pub fenced_brokers: u64,
+    /// Partitions without a leader; counted by the active controller alone.
+    pub offline_partitions: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +76,22 @@ pub(super) fn gather(snapshot: &Snapshot) -> Vec<MetricFamily> {
     plain("barnabas_leader_partitions", "Partitions that this broker leads.", snapshot.leaders);
     let help = "Partitions led by this broker with fewer replicas in sync than they have.";
     plain("barnabas_under_replicated_partitions", help, snapshot.under_replicated);
+    let help = "Partitions led by this broker with fewer replicas in sync than min.insync.replicas.";
+    plain("barnabas_under_min_isr_partitions", help, snapshot.under_min_isr);
+    let help = "Partitions led by this broker with just as many replicas in sync as min.insync.replicas, and fewer than they have.";
+    plain("barnabas_at_min_isr_partitions", help, snapshot.at_min_isr);
+    let cluster = &snapshot.cluster;
+    let help = "1 if this node is the active controller; 1 in sum over a cluster that works.";
+    plain("barnabas_active_controller", help, cluster.is_active_controller.into());
+    let help = "1 if this node knows an active controller.";
+    plain("barnabas_has_controller", help, cluster.has_controller.into());
+    plain("barnabas_quorum_epoch", "The epoch of the quorum of controllers.", cluster.quorum_epoch);
+    let help = "The offset behind the last metadata record that this node has applied.";
+    plain("barnabas_metadata_offset", help, cluster.metadata_offset);
+    plain("barnabas_brokers", "Brokers that are registered.", cluster.brokers);
+    plain("barnabas_fenced_brokers", "Brokers that are registered and fenced.", cluster.fenced_brokers);
+    let help = "Partitions of the cluster without a leader, counted by the active controller; 0 elsewhere.";
+    plain("barnabas_offline_partitions", help, cluster.offline_partitions);
     let labelled = |name: &str, help: &str, label: &str| {
         register(&registry, IntGaugeVec::new(Opts::new(name, help), &[label]).expect(VALID))
     };

@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
-pub use figures::{Figures, GroupCount, LogDirFigures, Snapshot, TOPICS_MAX, TopicFigures};
+pub use figures::{ClusterFigures, Figures, GroupCount, LogDirFigures, Snapshot, TOPICS_MAX, TopicFigures};
 pub use requests::Timer;
 
 use requests::Requests;

@@ -1,9 +1,11 @@
 //! What Prometheus is told of the broker's state, looked up when it asks.
 
+use crate::controller::ControllerClient;
+use crate::controller::image::Topic;
 use crate::coordinator::Groups;
 use crate::handlers::Rooms;
 use crate::log::LogDirs;
-use crate::metrics::{Figures, GroupCount, LogDirFigures, Snapshot, TopicFigures};
+use crate::metrics::{ClusterFigures, Figures, GroupCount, LogDirFigures, Snapshot, TopicFigures};
 use crate::partition::{Partition, Partitions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ pub struct BrokerFigures {
     partitions: Arc<Partitions>,
     log_dirs: Arc<LogDirs>,
     groups: Arc<Groups>,
+    controller: Arc<ControllerClient>,
 }
 
 impl BrokerFigures {
@@ -20,7 +23,38 @@ impl BrokerFigures {
             partitions: rooms.partitions.clone(),
             log_dirs: rooms.log_dirs.clone(),
             groups: rooms.groups.clone(),
+            controller: rooms.controller.clone(),
         }
+    }
+
+    fn cluster(&self) -> ClusterFigures {
+        let (image, leader) = (self.controller.image(), self.controller.leader());
+        let is_active_controller = self.controller.leads();
+        let offline = |topic: &Arc<Topic>| topic.partitions.iter().filter(|one| !one.has_leader()).count() as u64;
+        ClusterFigures {
+            is_active_controller,
+            has_controller: leader.leader.is_some(),
+            quorum_epoch: leader.epoch.0.unsigned_abs().into(),
+            metadata_offset: image.applied.end_offset.unsigned_abs(),
+            brokers: image.brokers.len() as u64,
+            fenced_brokers: image.brokers.values().filter(|broker| broker.fenced).count() as u64,
+            offline_partitions: if is_active_controller { image.topics.iter().map(offline).sum() } else { 0 },
+        }
+    }
+
+    /// What the partitions lack that this broker leads, as the metadata say it.
+    fn replication(&self, partitions: &[(Arc<Partition>, u64)]) -> Replication {
+        let (image, mut counted) = (self.controller.image(), Replication::default());
+        for (partition, _) in partitions.iter().filter(|(partition, _)| partition.is_led()) {
+            let topic = image.topics.by_id(partition.topic_id);
+            let Some(registration) = topic.and_then(|topic| topic.partition(partition.index)) else { continue };
+            let (in_sync, replicas) = (registration.isr.len(), registration.replicas.len());
+            let min_isr = partition.log(|log| log.config().min_insync_replicas as usize).unwrap_or(1).min(replicas);
+            counted.under_replicated += u64::from(in_sync < replicas);
+            counted.under_min_isr += u64::from(in_sync < min_isr);
+            counted.at_min_isr += u64::from(in_sync == min_isr && in_sync < replicas);
+        }
+        counted
     }
 
     fn log_dirs(&self, sizes: &[(Arc<Partition>, u64)]) -> Vec<LogDirFigures> {
@@ -38,6 +72,13 @@ impl BrokerFigures {
     }
 }
 
+#[derive(Default)]
+struct Replication {
+    under_replicated: u64,
+    under_min_isr: u64,
+    at_min_isr: u64,
+}
+
 impl Figures for BrokerFigures {
     fn snapshot(&self) -> Snapshot {
         let size = |partition: Arc<Partition>| {
@@ -53,10 +94,14 @@ impl Figures for BrokerFigures {
             state: state.name(),
             groups: groups as u64,
         };
+        let replication = self.replication(&sizes);
         Snapshot {
             partitions: sizes.len() as u64,
             leaders: sizes.iter().filter(|(partition, _)| partition.is_led()).count() as u64,
-            under_replicated: 0,
+            under_replicated: replication.under_replicated,
+            under_min_isr: replication.under_min_isr,
+            at_min_isr: replication.at_min_isr,
+            cluster: self.cluster(),
             log_dirs: self.log_dirs(&sizes),
             topics: topics
                 .into_iter()
