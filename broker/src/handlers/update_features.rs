@@ -11,6 +11,8 @@ use crate::protocol::messages::update_features::*;
 use crate::protocol::{ErrorCode, Str};
 
 const UPGRADE_TYPES_SINCE: i16 = 1;
+/// What stands before the reason for which one feature, and with it the request, was refused.
+const OF_ONE_FEATURE: &str = "The update failed for all features since the following feature had an error: ";
 
 pub async fn handle<'a>(
     controller: &ControllerClient,
@@ -39,11 +41,9 @@ fn upgrade(version: i16, key: &FeatureUpdateKey<'_>) -> Result<UpgradeType, Refu
         (true, true, _) | (false, _, 2) => Ok(UpgradeType::SafeDowngrade),
         (false, _, 3) => Ok(UpgradeType::UnsafeDowngrade),
         _ => {
-            let text = format!(
-                "The update failed for all features since the following feature had an error: Invalid update version {} \
-                 for feature {}. The controller does not support the given upgrade type.",
-                key.max_version_level, key.feature
-            );
+            let FeatureUpdateKey { feature, max_version_level: level, .. } = key;
+            let reason = "The controller does not support the given upgrade type.";
+            let text = format!("Invalid update version {level} for feature {feature}. {reason}");
             Err(Refusal::new(ErrorCode::InvalidUpdateVersion, text))
         }
     }
@@ -58,11 +58,11 @@ fn response<'a>(request: UpdateFeaturesRequest<'a>, outcome: Outcome<()>) -> Upd
             let results = request.feature_updates.into_iter().map(done).collect();
             UpdateFeaturesResponse { results, ..Default::default() }
         }
-        Err(refusal) => UpdateFeaturesResponse {
-            error_code: refusal.code.code(),
-            error_message: refusal.message.map(Str::Owned),
-            ..Default::default()
-        },
+        Err(Refusal { code, message }) => {
+            let of_one = if code == ErrorCode::InvalidUpdateVersion { OF_ONE_FEATURE } else { "" };
+            let error_message = message.map(|reason| Str::Owned(format!("{of_one}{reason}")));
+            UpdateFeaturesResponse { error_code: code.code(), error_message, ..Default::default() }
+        }
     }
 }
 
@@ -103,7 +103,10 @@ mod tests {
         let done = response(request(), Ok(()));
         assert_eq!((done.error_code, done.results[0].error_code, &*done.results[0].feature), (0, 0, "f"));
         let refused = response(request(), Err(Refusal::new(ErrorCode::InvalidUpdateVersion, "no")));
-        assert_eq!((refused.error_code, refused.error_message.as_deref()), (95, Some("no")));
+        assert_eq!(refused.error_code, 95);
+        assert_eq!(refused.error_message.as_deref(), Some(&*format!("{OF_ONE_FEATURE}no")));
         assert!(refused.results.is_empty());
+        let elsewhere = response(request(), Err(Refusal::new(ErrorCode::NotController, "no")));
+        assert_eq!(elsewhere.error_message.as_deref(), Some("no"));
     }
 }
