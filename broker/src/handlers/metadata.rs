@@ -361,4 +361,20 @@ mod tests {
         assert_eq!(seen(0, 2), (ErrorCode::ReplicaNotAvailable.code(), 2, vec![1, 2], vec![1, 2], vec![3, 4]));
         assert_eq!(seen(0, 3), (ErrorCode::LeaderNotAvailable.code(), NO_LEADER, vec![1, 2], vec![1, 2], vec![3, 4]));
     }
+
+    #[test]
+    fn a_replica_in_a_directory_that_has_failed_is_offline() {
+        let mut image = cluster();
+        let (works, failed) = (Uuid([7; 16]), Uuid([8; 16]));
+        for id in [1, 2] {
+            let directories = vec![works];
+            let broker = BrokerRegistration { directories, ..(*image.brokers[&id]).clone() };
+            image.brokers.insert(id, broker.into());
+        }
+        let directories = [works, failed, works, works].into();
+        let partition =
+            PartitionRegistration { directories, ..image.topics.partition("t", 0).expect("it was created").clone() };
+        assert_eq!(image.offline_replicas(&partition, "PLAINTEXT").collect::<Vec<_>>(), [2, 3, 4]);
+        assert_eq!(image.offline_replicas(&partition, "OTHER").collect::<Vec<_>>(), [1, 2, 3]);
+    }
 }

@@ -67,9 +67,14 @@ impl MetadataImage {
     }
 
     /// The replicas of a partition that clients of the listener `listener` cannot reach: their brokers are fenced, gone, or
-    /// have no address there.
+    /// have no address there, or their log directory has failed.
     pub fn offline_replicas(&self, partition: &PartitionRegistration, listener: &str) -> impl Iterator<Item = i32> {
-        partition.replicas.iter().copied().filter(|id| self.address(*id, listener).is_none())
+        let replicas = partition.replicas.iter().zip(partition.directories.iter());
+        let online = |id, directory| {
+            let broker = self.live_broker(id).filter(|broker| broker.endpoint(listener).is_some());
+            broker.is_some_and(|broker| broker.has_directory(directory))
+        };
+        replicas.filter(move |(id, directory)| !online(**id, **directory)).map(|(id, _)| *id)
     }
 
     /// Where clients of the listener `listener` reach an unfenced broker.
