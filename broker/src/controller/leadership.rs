@@ -1,7 +1,7 @@
 //! Which partitions change with a broker, and under which rules.
 //!
-//! A broker that is fenced concerns each partition that it is in sync for: they are found by walking the image, which takes a
-//! tenth of a second for a million partitions. Only what happens rarely may walk; a heartbeat does not.
+//! A broker that is fenced concerns each partition that it is in sync for: they are found by walking the whole image. Only what
+//! happens rarely may walk; a heartbeat that changes nothing does not.
 
 use super::config_changes::{ELR_VERSION, MIN_INSYNC_REPLICAS};
 use super::image::{NO_LEADER, PartitionRegistration, ResourceType, Topic, UNASSIGNED_DIRECTORY};

@@ -119,6 +119,9 @@ impl<'a> PartitionChange<'a> {
         if self.isr.is_empty() && !around.elr() {
             self.isr = old.isr.to_vec();
         }
+        // A leader from outside the ISR may be all that a move was waiting for.
+        self.end_reassignment();
+        elr.retain(|replica| self.replicas.contains(replica));
         let last_known = self.last_known(leader, around);
         let unchanged = PartitionChangeRecord { topic_id, partition_id, ..Default::default() };
         let record = PartitionChangeRecord {

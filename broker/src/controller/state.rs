@@ -113,12 +113,12 @@ impl Controller {
     /// preferred. To be called again, with the records replayed, until it gives nothing.
     pub fn tick(&mut self, now: i64) -> Records {
         self.liveness.called(now);
-        let silent = self.fence_the_silent(now);
-        if !silent.is_empty() {
-            return silent;
+        let mut due = self.fence_the_silent(now);
+        if due.is_empty() && std::mem::take(&mut self.look_for_leaders) {
+            due = self.lead_the_leaderless(Turn::Nothing);
         }
-        if std::mem::take(&mut self.look_for_leaders) {
-            return self.lead_the_leaderless(Turn::Nothing);
+        if !due.is_empty() {
+            return due;
         }
         match self.settings.leader_balance {
             Some(balance) if self.next_balance <= now => {

@@ -2,7 +2,8 @@
 //!
 //! Behaviour: a request in an unknown version is answered in version 0 with UNSUPPORTED_VERSION and the versions of this
 //! API itself, so that the client can ask again (KIP-511). A client that names itself badly gets INVALID_REQUEST.
-//! Version notes: since 3 the client's software is named (KIP-511), and the cluster's features (KIP-584).
+//! Version notes: since 3 the client's software is named (KIP-511), and the cluster's features (KIP-584);
+//! before 4 without those that can be at level 0, which older clients take for an error (KAFKA-17011).
 
 use crate::controller::MetadataImage;
 use crate::protocol::messages::api_versions::*;
@@ -22,6 +23,7 @@ pub fn handle(
         api_keys: ApiKey::ALL.iter().copied().filter(|api| answered(*api)).map(advertise).collect(),
         supported_features: crate::controller::SUPPORTED_FEATURES
             .iter()
+            .filter(|(_, versions)| version >= 4 || *versions.start() > 0)
             .map(|(name, versions)| SupportedFeatureKey {
                 name: Str::Borrowed(name),
                 min_version: *versions.start(),
