@@ -10,6 +10,8 @@
 //! Deliberately absent: a purgatory. A wait is a future with a deadline, held by the connection that waits.
 
 mod broker;
+#[cfg(test)]
+mod cluster_test;
 mod error;
 mod fetching;
 mod following;
@@ -20,6 +22,8 @@ mod partition;
 mod reading;
 pub mod replica;
 mod sync;
+#[cfg(test)]
+pub mod testing;
 mod upkeep;
 mod waiters;
 
