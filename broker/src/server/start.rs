@@ -169,7 +169,6 @@ impl Server {
         let (upkeep, stopped_upkeep) = start_upkeep(&self.config, &rooms, applier.clone());
         let groups = rooms.groups.clone();
         let group_deadlines = tokio::spawn(async move { groups.run().await });
-        self.serve(clients, Serves::Clients, &self.sockets.clients);
         wish.send_replace(Wish::Serve);
         self.broker = Some(Broker {
             applier,
@@ -183,6 +182,12 @@ impl Server {
         });
         let serving = |standing: &Standing| matches!(standing, Standing::Serving { .. } | Standing::Refused(_));
         standing.wait_for(serving).await.context("the broker's life has ended")?;
+        if let Standing::Refused(reason) = &*standing.borrow() {
+            anyhow::bail!("{reason}");
+        }
+        // Who connects before waits in the backlog: nobody is told of a cluster without this broker by this broker.
+        rooms.controller.applied(|image| image.live_broker(id).is_some()).await;
+        self.serve(clients, Serves::Clients, &self.sockets.clients);
         Ok(())
     }
 
