@@ -106,6 +106,11 @@ settings! {
         MIN_INSYNC_REPLICAS: i32 = "min.insync.replicas", "1", AtLeast(1), "replicas", ClusterWide;
         /// Whether a replica that is not in sync may lead when no other can: this loses records.
         UNCLEAN_LEADER_ELECTION_ENABLE: bool = "unclean.leader.election.enable", "false", Any, "", ClusterWide;
+        /// Whether leaders go back to the first of the replicas when it can lead again.
+        AUTO_LEADER_REBALANCE_ENABLE: bool = "auto.leader.rebalance.enable", "true", Any, "", ReadOnly;
+        /// How often it is looked for leaders that are to go back.
+        LEADER_IMBALANCE_CHECK_INTERVAL_SECONDS: i64 = "leader.imbalance.check.interval.seconds", "300", AtLeast(1),
+            "seconds", ReadOnly;
         /// The largest record batch, as it arrives (compressed).
         MESSAGE_MAX_BYTES: i32 = "message.max.bytes", "1048588", AtLeast(0), "bytes", ClusterWide;
         /// The most partitions in one answer to DescribeTopicPartitions; clients ask again for the rest.

@@ -38,12 +38,10 @@ const INERT: &[(&str, &[&str])] = &[
     (
         "nodes of a cluster here do not need it",
         &[
-            "auto.leader.rebalance.enable",
             "controller.quorum.append.linger.ms",
             "controller.socket.timeout.ms",
             "early.start.listeners",
             "initial.broker.registration.timeout.ms",
-            "leader.imbalance.check.interval.seconds",
             "log.dir.failure.timeout.ms",
             "metadata.max.idle.interval.ms",
             "num.replica.alter.log.dirs.threads",

@@ -81,6 +81,12 @@ pub struct TopicsConfig {
     pub replication_factor: i16,
     /// `max.request.partition.size.limit`.
     pub described_partitions_max: u32,
+    /// `min.insync.replicas`.
+    pub min_insync_replicas: i32,
+    /// `unclean.leader.election.enable`.
+    pub unclean_leader_election: bool,
+    /// `leader.imbalance.check.interval.seconds`, in milliseconds; `None` without `auto.leader.rebalance.enable`.
+    pub leader_balance_interval_ms: Option<i64>,
 }
 
 impl TopicsConfig {
@@ -96,6 +102,11 @@ impl TopicsConfig {
             replication_factor: replication_factor
                 .ok_or_else(|| ConfigError::invalid(key, &factor.to_string(), "Value must be between 1 and 32767"))?,
             described_partitions_max: unsigned(settings.get(broker::MAX_REQUEST_PARTITION_SIZE_LIMIT)),
+            min_insync_replicas: settings.get(broker::MIN_INSYNC_REPLICAS),
+            unclean_leader_election: settings.get(broker::UNCLEAN_LEADER_ELECTION_ENABLE),
+            leader_balance_interval_ms: settings
+                .get(broker::AUTO_LEADER_REBALANCE_ENABLE)
+                .then(|| settings.get(broker::LEADER_IMBALANCE_CHECK_INTERVAL_SECONDS).saturating_mul(1000)),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::controller::image::{Endpoint, SupportedFeature};
 use crate::controller::request::{
     AlterPartition, AlteredPartition, NewTopic, Outcome, Refusal, RegisterBroker, RegisterController,
 };
-use crate::controller::state::{ControllerSettings, TopicDefaults};
+use crate::controller::state::{ControllerSettings, LeaderBalance, TopicDefaults};
 use crate::controller::{ControllerClient, SUPPORTED_FEATURES, topic_name};
 use crate::coordinator::{BoxFuture, GroupConfig};
 use crate::handlers::{MetadataSettings, Rooms, Settings};
@@ -112,7 +112,13 @@ fn controller_settings(config: &Config) -> ControllerSettings {
             replication_factor: config.topics.replication_factor,
         },
         session_timeout_ms: config.quorum.session_timeout_ms,
-        ..ControllerSettings::default()
+        min_insync_replicas: config.topics.min_insync_replicas,
+        unclean_leader_election: config.topics.unclean_leader_election,
+        // As in Apache Kafka 4, one leader that is not where it is preferred is enough.
+        leader_balance: config
+            .topics
+            .leader_balance_interval_ms
+            .map(|interval_ms| LeaderBalance { interval_ms, imbalance_percentage: 0 }),
     }
 }
 

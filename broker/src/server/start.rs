@@ -158,13 +158,13 @@ impl Server {
         let shared = rooms.partitions.broker();
         let syncing = start_syncing(shared, SYNC_THREADS);
         let isrs = tokio::spawn(keep_isrs(shared.clone(), rooms.controller.clone()));
+        let epoch = registered(&mut standing).await?;
+        // What the metadata said of an earlier incarnation is not acted upon.
+        let id = self.config.node.id;
+        rooms.controller.applied(|image| image.brokers.get(&id).is_some_and(|own| own.epoch >= epoch)).await;
         let subscriber = applier.clone();
         rooms.controller.subscribe(Box::new(move |_, image, delta| subscriber.apply(image, delta))).await;
-        let epoch = registered(&mut standing).await?;
-        // All that was decided before this broker was registered is applied: it holds what it should.
-        let id = self.config.node.id;
-        let image =
-            rooms.controller.applied(|image| image.brokers.get(&id).is_some_and(|own| own.epoch >= epoch)).await;
+        let image = rooms.controller.image();
         applier.set_strays_aside(&image);
         let (upkeep, stopped_upkeep) = start_upkeep(&self.config, &rooms, applier.clone());
         let groups = rooms.groups.clone();
