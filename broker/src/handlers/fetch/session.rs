@@ -299,6 +299,13 @@ impl Sessions {
         if sessions.contains_key(&id) {
             return false;
         }
+        if interest == Interest::Appended {
+            // Those of followers that are gone hold subscriptions to all that they followed.
+            sessions.retain(|_, session| {
+                let session = session.lock().expect("no panic while held");
+                session.interest != interest || now - session.used_ms < UNUSED_MS_MIN
+            });
+        }
         if sessions.len() >= self.slots {
             let used = |session: &Arc<Mutex<Session>>| session.lock().expect("no panic while held").used_ms;
             let oldest = sessions.iter().map(|(id, session)| (used(session), *id)).min();

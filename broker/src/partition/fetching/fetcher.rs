@@ -6,6 +6,7 @@ use crate::handlers::now_ms;
 use crate::partition::{FetchedRecords, FollowError, Partition, Position};
 use crate::protocol::messages::fetch::*;
 use crate::protocol::{ErrorCode, Records};
+use crate::telemetry::RateLimited;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +39,11 @@ pub struct Fetcher {
     due: Vec<Key>,
     forgotten: Vec<Key>,
     resting: Vec<Key>,
+    /// Of a session that has ended, until the next one takes its place.
     session_id: i32,
     session_epoch: i32,
+    has_session: bool,
+    faults: RateLimited,
 }
 
 /// What ends the wait for an answer.
@@ -69,6 +73,8 @@ impl Fetcher {
             resting: Vec::new(),
             session_id: 0,
             session_epoch: 0,
+            has_session: false,
+            faults: RateLimited::new(),
         }
     }
 
@@ -121,7 +127,7 @@ impl Fetcher {
                 }
                 Step::Orders => {
                     self.take_orders();
-                    if self.orders.address().is_none_or(|(now, _)| now != host) {
+                    if self.orders.address().is_none_or(|now| now != (host.to_owned(), port)) {
                         return Ok(());
                     }
                     if !self.due.is_empty() || !self.forgotten.is_empty() {
@@ -140,7 +146,7 @@ impl Fetcher {
         let socket_timeout = Duration::from_millis(self.settings.socket_timeout_ms);
         let patience = socket_timeout + Duration::from_millis(self.settings.wait_max_ms.max(0) as u64);
         // While the session is begun, the leader could not take a second request.
-        let may_send = connection.under_way() < UNDER_WAY_MAX && self.session_id != 0;
+        let may_send = connection.under_way() < UNDER_WAY_MAX && self.has_session;
         let rested = self.resting.iter().filter_map(|key| self.targets.get(key)?.resting_until).min();
         tokio::select! {
             biased;
@@ -178,9 +184,9 @@ impl Fetcher {
         }
     }
 
-    /// The next request begins a session, and names all.
+    /// The next request ends the session there was, begins another, and names all.
     fn begin_session(&mut self) {
-        (self.session_id, self.session_epoch) = (0, 0);
+        (self.session_epoch, self.has_session) = (0, false);
         self.forgotten.clear();
         self.resting.clear();
         self.due = self.targets.keys().copied().collect();
@@ -205,6 +211,7 @@ impl Fetcher {
     }
 
     async fn send(&mut self, connection: &mut Connection) -> Result<(), ConnectionError> {
+        self.sync_unnamed().await;
         let topics = self.name_due();
         let begins = self.session_epoch == 0;
         let forgotten_topics_data = if begins { Vec::new() } else { forgotten(&self.forgotten) };
@@ -225,6 +232,18 @@ impl Fetcher {
         connection.send(&request).await
     }
 
+    /// What an earlier process has left unsynced counts as little as what is appended now.
+    async fn sync_unnamed(&mut self) {
+        let unsynced = |key: &&Key| {
+            let unnamed = self.targets.get(*key).filter(|target| target.asked.is_none());
+            unnamed.and_then(|target| target.partition.position()).is_some_and(|position| position.awaits_sync)
+        };
+        let unsynced: Vec<Key> = self.due.iter().filter(unsynced).copied().collect();
+        if !unsynced.is_empty() {
+            self.sync(unsynced).await;
+        }
+    }
+
     fn name_due(&mut self) -> Vec<FetchTopic<'static>> {
         let mut due = std::mem::take(&mut self.due);
         due.sort_unstable();
@@ -232,6 +251,9 @@ impl Fetcher {
         for key in due {
             let Some(target) = self.targets.get_mut(&key) else { continue };
             target.is_due = false;
+            if target.resting_until.is_some() {
+                continue;
+            }
             let Some(position) = target.partition.position() else {
                 // It leads now, or is gone: an order will say so.
                 if target.asked.take().is_some() {
@@ -265,8 +287,8 @@ impl Fetcher {
             let code = ErrorCode::from_code(response.error_code).unwrap_or(ErrorCode::UnknownServerError);
             return Err(std::io::Error::other(format!("the leader answered {}", code.name())).into());
         }
-        if self.session_id == 0 {
-            self.session_id = response.session_id;
+        if !self.has_session {
+            (self.session_id, self.has_session) = (response.session_id, true);
             if response.session_id == 0 {
                 return Err(std::io::Error::other("the leader has no room for a session").into());
             }
@@ -313,7 +335,9 @@ impl Fetcher {
         let (topic, partition, leader) = (&target.partition.topic, target.partition.index, self.leader);
         // The first few are those of brokers that hear of a new leader one after the other.
         if target.failures >= 4 {
-            tracing::warn!(%topic, partition, leader, %failure, "a partition cannot be fetched, and is tried again");
+            self.faults.warn(|left_out| {
+                tracing::warn!(%topic, partition, leader, %failure, left_out, "a partition cannot be fetched, and is tried again");
+            });
         }
         target.failures = target.failures.saturating_add(1);
         target.resting_until = Some(Instant::now() + backoff);
