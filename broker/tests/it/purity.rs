@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "log/producer_state.rs",
     "log/epochs.rs",
     "handlers/fetch/session.rs",
+    "partition/replica.rs",
 ];
 
 /// What touches the world inside a room that is otherwise pure.
