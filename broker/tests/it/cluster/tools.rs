@@ -32,7 +32,7 @@ fn kafkas_dump_tool_reads_the_metadata_log_of_every_node() {
     let finished = finish(&mut java(&["Main", &cluster.bootstrap(), "write-metadata"]), "", LIMIT);
     assert!(finished.status.success(), "{}\n{}", finished.stdout, finished.stderr);
     for id in cluster.ids() {
-        cluster.terminate(id);
+        cluster.kill(id);
         let directory = cluster.log_directory(id).join("__cluster_metadata-0");
         let entries = fs::read_dir(directory).expect("the metadata log's directory");
         let mut segments: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
