@@ -174,6 +174,11 @@ impl ControllerClient {
         *self.leader.borrow()
     }
 
+    /// The node that leads the quorum, and a way to wait until that changes.
+    pub fn watch_leader(&self) -> watch::Receiver<LeaderAndEpoch> {
+        self.leader.clone()
+    }
+
     /// Whether this node leads the quorum.
     pub fn leads(&self) -> bool {
         self.leader().leader == Some(ReplicaId(self.node.id))

@@ -96,7 +96,7 @@ impl Fetch {
     pub fn at_once(&self) -> Option<Fetched> {
         let look = self.look();
         let waits = look.enough(self) == Enough::No && self.deadline > Instant::now();
-        if waits || look.enough(self) == Enough::SoonEnough {
+        if waits || look.enough(self) == Enough::Soon {
             look.put_back(&self.plan);
             return None;
         }
@@ -113,7 +113,7 @@ impl Fetch {
             let look = self.look();
             match look.enough(&self) {
                 Enough::Yes => return look.answer(&self.plan),
-                Enough::SoonEnough => {
+                Enough::Soon => {
                     look.put_back(&self.plan);
                     let soon = self.deadline.min(Instant::now() + HIGH_WATERMARK_LINGER);
                     tokio::time::timeout_at(soon, self.plan.moved(Duration::ZERO)).await.ok();
@@ -273,7 +273,7 @@ struct Look {
 enum Enough {
     Yes,
     /// In a moment, with or without records.
-    SoonEnough,
+    Soon,
     No,
 }
 
@@ -311,7 +311,7 @@ impl Look {
         if self.bytes >= fetch.limits.bytes_min || self.errors || self.asks_nothing {
             return Enough::Yes;
         }
-        if fetch.is_followers() && self.news { Enough::SoonEnough } else { Enough::No }
+        if fetch.is_followers() && self.news { Enough::Soon } else { Enough::No }
     }
 
     /// Nothing is told yet: all of it is looked at again.
