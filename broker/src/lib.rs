@@ -6,12 +6,14 @@
 //! - [`controller`]: the metadata of the cluster: its image, the records that change it, the log they live in.
 //! - [`coordinator`]: consumer groups.
 //! - [`raft`]: the quorum that keeps the metadata log, as a state machine. Pure.
+//! - [`admin`]: the gRPC service for operators.
 //! - [`config`]: every setting, with its type, default and meaning.
 //! - [`handlers`]: one file for each API.
 //! - [`network`]: listeners and connections.
 //! - [`metrics`] and [`telemetry`]: what Prometheus and the log say.
 //! - [`server`]: the wiring, and the order of start and stop.
 
+pub mod admin;
 pub mod config;
 pub mod controller;
 pub mod coordinator;

@@ -297,6 +297,13 @@ settings! {
         METRICS_LISTENER: String = "metrics.listener", ":9464",
             Checked("host:port, :port or nothing", listeners::check_metrics_listener), "", ReadOnly;
     }
+
+    "Administration (our own)" {
+        /// Where the operator of the cluster reaches this node by gRPC (proto/admin.proto), without TLS: host:port; without a
+        /// host: every address of the machine. Who reaches it may stop the node. Empty: nowhere. Not one of Kafka's settings.
+        ADMIN_LISTENER: String = "admin.listener", "",
+            Checked("host:port, :port or nothing", listeners::check_admin_listener), "", ReadOnly;
+    }
 }
 
 /// Every setting of the table.

@@ -286,6 +286,11 @@ pub(super) fn check_metrics_listener(text: &str) -> Result<(), String> {
     right.then_some(()).ok_or_else(|| "host:port is expected, or nothing for no metrics".to_owned())
 }
 
+pub(super) fn check_admin_listener(text: &str) -> Result<(), String> {
+    let right = text.is_empty() || host_and_port(text).is_some();
+    right.then_some(()).ok_or_else(|| "host:port is expected, or nothing for no administration".to_owned())
+}
+
 impl fmt::Display for Listener {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.host.as_deref().unwrap_or_default();
@@ -376,6 +381,7 @@ mod tests {
         refused(&[("inter.broker.listener.name", "X")], "no such listener");
         refused(&[("controller.listener.names", "PLAINTEXT")], "one for clients");
         refused(&[("metrics.listener", "nowhere")], "host:port");
+        refused(&[("admin.listener", "nowhere")], "host:port");
         refused(&[("max.connections.per.ip.overrides", "a")], "host:limit");
     }
 }

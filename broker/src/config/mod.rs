@@ -29,8 +29,8 @@ pub use listeners::{Advertised, Listener, Listeners};
 pub use print::describe;
 pub use quorum::{NodeConfig, QuorumConfig};
 pub use rooms::{
-    ConnectionLimits, FetchConfig, GroupConfig, LogDirsConfig, MetadataLogConfig, MetricsConfig, NetworkConfig,
-    OffsetsConfig, ReplicationConfig, TopicsConfig,
+    AdminConfig, ConnectionLimits, FetchConfig, GroupConfig, LogDirsConfig, MetadataLogConfig, MetricsConfig,
+    NetworkConfig, OffsetsConfig, ReplicationConfig, TopicsConfig,
 };
 pub use settings::{Settings, Source, Values, validate_dynamic};
 
@@ -102,6 +102,7 @@ pub struct Config {
     pub groups: GroupConfig,
     pub offsets: OffsetsConfig,
     pub metrics: Option<MetricsConfig>,
+    pub admin: Option<AdminConfig>,
     /// Every value by name: what topics inherit (`topic::resolve`) and what DescribeConfigs shows.
     pub settings: Settings,
     /// To be logged at the start.
@@ -140,6 +141,7 @@ impl Config {
             groups: GroupConfig::from_settings(&settings),
             offsets,
             metrics: MetricsConfig::from_settings(&settings),
+            admin: AdminConfig::from_settings(&settings),
             settings,
             notices: given.keys().filter_map(|name| notice(name)).collect(),
         })

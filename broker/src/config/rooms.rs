@@ -359,6 +359,23 @@ impl MetricsConfig {
     }
 }
 
+/// Where the operator of the cluster reaches this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// `None`: every address of the machine.
+    pub host: Option<String>,
+    pub port: u16,
+}
+
+impl AdminConfig {
+    /// `None`: `admin.listener` is empty, nothing is served.
+    pub fn from_settings(settings: &Settings) -> Option<AdminConfig> {
+        let text = settings.get(broker::ADMIN_LISTENER);
+        let (host, port) = listeners::host_and_port(&text)?;
+        Some(AdminConfig { host: (!host.is_empty()).then(|| host.to_owned()), port })
+    }
+}
+
 /// A number that is not negative by its setting's range, or for which a negative one means 0.
 fn unsigned(number: i32) -> u32 {
     u32::try_from(number).unwrap_or(0)

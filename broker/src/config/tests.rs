@@ -89,7 +89,7 @@ fn every_broker_setting_of_kafka_is_ours_alike_or_has_a_reason_to_have_no_effect
 fn no_name_is_invented_except_our_own() {
     let known = |name: &str| kafka().any(|kafka| kafka.of_broker && kafka.name == name);
     let ours: Vec<&str> = broker::all().map(|setting| setting.name).filter(|name| !known(name)).collect();
-    assert_eq!(ours, ["cluster.id", "metrics.listener"]);
+    assert_eq!(ours, ["cluster.id", "metrics.listener", "admin.listener"]);
     let families = ["listener.name.", "rlmm.config.", "rsm.config."];
     for pattern in inert::patterns().filter(|pattern| !families.contains(pattern)) {
         let stands_for = |name: &str| name == pattern || pattern.ends_with('.') && name.starts_with(pattern);
@@ -266,6 +266,7 @@ fn without_any_setting_there_is_one_node_with_kafkas_defaults() {
     assert_eq!(config.settings.text(broker::BROKER_ID.setting), Some("1"));
     assert_eq!(config.offsets.retention_ms, 604_800_000);
     assert_eq!(config.metrics, Some(MetricsConfig { host: None, port: 9464, is_given: false }));
+    assert_eq!(config.admin, None);
     assert!(config.notices.is_empty());
 }
 

@@ -22,10 +22,17 @@ pub use start::Server;
 use crate::config::Config;
 use std::future::Future;
 
-/// Runs a node until `stop` is ready. Errors: why it cannot start or go on, or what went wrong while it stopped.
+/// Runs a node until `stop` is ready, or the operator asks it to stop. Errors: why it cannot start or go on, or what went wrong while it stopped.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    tokio::pin!(stop);
     let mut server = Server::start(config).await?;
+    let asked = server.asked_to_stop();
+    let stop = async {
+        tokio::select! {
+            () = stop => {}
+            () = asked => {}
+        }
+    };
+    tokio::pin!(stop);
     let joined = tokio::select! {
         joined = server.join() => joined,
         () = &mut stop => return server.stop().await,

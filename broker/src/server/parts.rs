@@ -3,8 +3,9 @@
 use super::apply::{Applier, FoundPartitions};
 use super::config_rules::Rules;
 use super::sockets::BoundListener;
-use crate::config::Config;
+use crate::config::{Config, broker};
 use crate::controller::driver::{Driver, DriverConfig, MetadataLogConfig};
+use crate::controller::health::IsrDefaults;
 use crate::controller::image::{Endpoint, SupportedFeature};
 use crate::controller::request::{
     AlterPartition, AlteredPartition, NewTopic, Outcome, Refusal, RegisterBroker, RegisterController,
@@ -254,6 +255,14 @@ impl IsrChannel for ControllerClient {
 
     fn alter(&self, request: AlterPartition) -> BoxFuture<'_, Result<Vec<Outcome<AlteredPartition>>, Refusal>> {
         Box::pin(async move { self.alter_partition(request).await? })
+    }
+}
+
+/// What a topic's `min.insync.replicas` is where nothing else says it.
+pub fn isr_defaults(config: &Config) -> IsrDefaults {
+    IsrDefaults {
+        node_id: config.node.id,
+        min_insync_replicas: usize::try_from(config.settings.get(broker::MIN_INSYNC_REPLICAS)).unwrap_or(1),
     }
 }
 

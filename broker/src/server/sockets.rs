@@ -1,12 +1,15 @@
 //! Binding addresses, and saying clearly which one cannot be had.
 
-use crate::config::{Listener as ListenerConfig, MetricsConfig, NetworkConfig};
+use crate::config::{AdminConfig, Listener as ListenerConfig, MetricsConfig, NetworkConfig};
 use crate::network::Listener;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use tokio::net::TcpListener;
 use tracing::warn;
+
+/// Connections that wait to be accepted by what serves no clients.
+const BACKLOG: u32 = 128;
 
 /// Why a broker does not start: one clear line each.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +18,8 @@ pub enum StartError {
     Listen { listener: String, error: io::Error },
     #[error("the metrics.listener {address} cannot be bound: {error}")]
     Metrics { address: String, error: io::Error },
+    #[error("the admin.listener {address} cannot be bound: {error}")]
+    Admin { address: String, error: io::Error },
 }
 
 /// A listener that clients can connect to, though nobody answers yet.
@@ -73,10 +78,19 @@ async fn addresses(host: Option<&str>, port: u16) -> io::Result<Vec<SocketAddr>>
     }
 }
 
+/// Errors: it cannot be bound.
+pub async fn bind_admin(config: Option<&AdminConfig>) -> Result<Option<TcpListener>, StartError> {
+    let Some(AdminConfig { host, port }) = config else { return Ok(None) };
+    let failed = |error| {
+        let address = format!("{}:{port}", host.as_deref().unwrap_or_default());
+        StartError::Admin { address, error }
+    };
+    bind_first(host.as_deref(), *port, BACKLOG).await.map(Some).map_err(failed)
+}
+
 /// The default address is done without if it is taken: several brokers on one machine need not be told of each other.
 /// Errors: an address that was asked for cannot be bound.
 pub async fn bind_metrics(config: Option<&MetricsConfig>) -> Result<Option<TcpListener>, StartError> {
-    const BACKLOG: u32 = 128;
     let Some(config) = config else { return Ok(None) };
     let socket = bind_first(config.host.as_deref(), config.port, BACKLOG).await;
     let failed = |error| {

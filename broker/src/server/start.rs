@@ -7,6 +7,7 @@ use super::lifecycle::{Lifecycle, Standing, Wish};
 use super::parts;
 use super::sockets::{self, BoundListener, BoundListeners};
 use super::upkeep::{Upkeep, UpkeepConfig};
+use crate::admin::Admin;
 use crate::config::Config;
 use crate::controller::driver::Driver;
 use crate::coordinator::Groups;
@@ -21,7 +22,7 @@ use anyhow::Context;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info, warn};
 
 /// Threads that sync logs whose records are acknowledged when they are on the disk.
@@ -45,6 +46,9 @@ pub struct Server {
     broker: Option<Broker>,
     readiness: Arc<Readiness>,
     sockets: Sockets,
+    admin: Option<tokio::task::JoinHandle<()>>,
+    /// Told when the operator asks this node to stop.
+    shut_down: Arc<Notify>,
     /// Ends when the last connection of a client does.
     connections: mpsc::Receiver<()>,
 }
@@ -76,6 +80,7 @@ impl Server {
         let began = Instant::now();
         let BoundListeners { clients, controllers } = sockets::bind_all(&config.network).await?;
         let metrics_socket = sockets::bind_metrics(config.metrics.as_ref()).await?;
+        let admin_socket = sockets::bind_admin(config.admin.as_ref()).await?;
         let log_dirs = parts::log_dirs(&config)?;
         let groups = Arc::new(Groups::new(parts::group_config(&config), Arc::new(now_ms)));
         let (controller, client) = parts::controller(&config, &log_dirs)?;
@@ -105,9 +110,27 @@ impl Server {
         };
         let readiness = Arc::<Readiness>::default();
         serve_metrics(metrics_socket, &rooms, &readiness, sockets.controllers.subscribe());
-        let clients = Some(clients);
-        let server =
-            Server { config, began, rooms, controller, clients, broker: None, readiness, sockets, connections };
+        let shut_down = Arc::<Notify>::default();
+        let admin = Admin {
+            controller: rooms.controller.clone(),
+            isr_defaults: parts::isr_defaults(&config),
+            shut_down: shut_down.clone(),
+        };
+        let admin =
+            admin_socket.map(|socket| tokio::spawn(admin.serve(socket, ended(sockets.controllers.subscribe()))));
+        let server = Server {
+            config,
+            began,
+            rooms,
+            controller,
+            clients: Some(clients),
+            broker: None,
+            readiness,
+            sockets,
+            admin,
+            shut_down,
+            connections,
+        };
         server.serve(controllers, Serves::Controllers, &server.sockets.controllers);
         if let Some(registration) = parts::controller_registration(&server.config) {
             tokio::spawn(controller_registration::keep(server.rooms.controller.clone(), registration));
@@ -191,6 +214,12 @@ impl Server {
         Ok(())
     }
 
+    /// Returns when the operator asks this node to stop.
+    pub fn asked_to_stop(&self) -> impl Future<Output = ()> + use<> {
+        let shut_down = self.shut_down.clone();
+        async move { shut_down.notified().await }
+    }
+
     /// Returns if the node cannot go on, with the reason.
     pub async fn failed(&self) -> String {
         let refused = async {
@@ -230,6 +259,9 @@ impl Server {
             self.controller.hand_over(QUORUM_HAND_OVER_WAIT).await;
         }
         self.sockets.controllers.send_replace(true);
+        if let Some(admin) = self.admin {
+            admin.await.ok();
+        }
         let (rooms, broker, controller) = (self.rooms, self.broker, self.controller);
         tokio::task::spawn_blocking(move || close(&rooms, broker, controller)).await?
     }
@@ -320,11 +352,14 @@ fn serve_metrics(
     socket: Option<tokio::net::TcpListener>,
     rooms: &Rooms,
     readiness: &Arc<Readiness>,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
     let Some(socket) = socket else { return };
     let site = Site { metrics: rooms.metrics.clone(), readiness: readiness.clone() };
-    tokio::spawn(http::serve(socket, site, async move {
-        stopping.wait_for(|stop| *stop).await.ok();
-    }));
+    tokio::spawn(http::serve(socket, site, ended(stopping)));
+}
+
+/// Ready once `stopping` says so, or nobody is left who could.
+async fn ended(mut stopping: watch::Receiver<bool>) {
+    stopping.wait_for(|stop| *stop).await.ok();
 }

@@ -2,6 +2,7 @@
 //!
 //! `BARNABAS_TEST_BROKER=kafka` runs those with a broker against Apache Kafka instead, which is what makes them true.
 
+mod admin;
 mod clients;
 mod cluster;
 mod crash;

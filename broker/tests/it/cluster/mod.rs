@@ -6,6 +6,7 @@
 //! - `BARNABAS_FAULTS_LONG=1` repeats every fault at more moments (`make faults`). `BARNABAS_TEST_BROKER=kafka` runs all
 //!   of them against Apache Kafka.
 
+mod admin;
 mod cuts;
 mod disks;
 mod freezes;

@@ -73,7 +73,12 @@ impl Broker {
     /// SIGTERM, and waits for the end.
     pub fn terminate(&mut self) -> ExitStatus {
         process::signal(&self.child, Signal::TERM);
-        process::wait_for_exit(&mut self.child, "the broker to end after SIGTERM", Duration::from_secs(60))
+        self.wait_for_end()
+    }
+
+    /// Waits for the end of a broker that was asked to stop.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        process::wait_for_exit(&mut self.child, "the broker to end", Duration::from_secs(60))
     }
 
     /// Starts the stopped broker again on the same directory and ports; returns at once.

@@ -7,6 +7,7 @@
 //! - [`load`] writes and reads all the while, and [`checker`] accounts for every record.
 //! - Deliberately absent: anything about one protocol, client or suite. That belongs to the modules of the tests.
 
+pub mod admin;
 pub mod ask;
 pub mod broker;
 pub mod checker;
