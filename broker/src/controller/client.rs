@@ -14,7 +14,7 @@ use crate::raft::{self, LeaderAndEpoch, QuorumDescription, ReplicaId};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 /// Called with the image before a change, the image after it, and what differs; in the order of the changes, before
@@ -23,6 +23,8 @@ pub type Subscriber = Box<dyn Fn(&MetadataImage, &MetadataImage, &ImageDelta) + 
 
 /// How long a request waits for an active controller, and for its answer (as Kafka's `request.timeout.ms`).
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client's request waits for an active controller: elections take less, and who asks asks again.
+const FORWARD_PATIENCE: Duration = Duration::from_secs(3);
 /// Between two tries while the quorum has no leader, or has one that is not the active controller yet.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -366,20 +368,21 @@ impl ControllerClient {
     /// Sends a client's request, as it came, to the active controller in an envelope (KIP-590), and gives the answer as
     /// it is to go back. `None` if there is no controller to be reached: then this node says so itself.
     pub async fn forward(&self, frame: &[u8], client: IpAddr) -> Option<Vec<u8>> {
-        let forward = async {
-            loop {
-                match self.leader().leader {
-                    Some(leader) if leader.0 == self.node.id => return None,
-                    Some(leader) => match self.channel.forward(leader, frame, client).await {
-                        Ok(answer) => return Some(answer),
-                        Err(error) => tracing::debug!(%error, "the controller did not take a forwarded request"),
-                    },
-                    None => {}
-                }
-                tokio::time::sleep(PAUSE).await;
+        let began = Instant::now();
+        loop {
+            match self.leader().leader {
+                Some(leader) if leader.0 == self.node.id => return None,
+                Some(leader) => match self.channel.forward(leader, frame, client).await {
+                    Ok(answer) => return Some(answer),
+                    Err(error) => tracing::debug!(%error, "the controller did not take a forwarded request"),
+                },
+                None => {}
             }
-        };
-        tokio::time::timeout(PATIENCE, forward).await.ok().flatten()
+            if began.elapsed() > FORWARD_PATIENCE {
+                return None;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

@@ -8,10 +8,11 @@ use super::delta::ImageDelta;
 use super::image::{Applied, MetadataImage};
 use super::records::{MetadataRecord, RecordError};
 use super::replay::ReplayError;
-use crate::protocol::batch::{BatchError, RecordBatch};
-use crate::protocol::messages::control_records::{KRaftVersionRecord, SnapshotHeaderRecord};
+use crate::protocol::batch::{BatchError, RecordBatch, batches};
+use crate::protocol::messages::control_records::{KRaftVersionRecord, LeaderChangeMessage, SnapshotHeaderRecord};
 use crate::protocol::record::{Record, Records};
 use crate::protocol::{DecodeError, Decoder, Wire};
+use std::collections::BTreeSet;
 
 /// The types of control records in the metadata log (`org.apache.kafka.common.record.ControlRecordType`).
 pub mod control {
@@ -63,6 +64,8 @@ pub struct Loader {
     pub quorum: QuorumControl,
     /// Whether a snapshot's footer was read: without it a snapshot is not whole.
     pub footer_seen: bool,
+    /// The voters that the leader of the last epoch named (KIP-595); empty where none has yet.
+    pub leaders_voters: BTreeSet<i32>,
 }
 
 impl Loader {
@@ -158,7 +161,8 @@ impl Loader {
         let failed = |source: DecodeError| LoadError::Record { offset, source: source.into() };
         let value = record.value.unwrap_or_default();
         match control_type(record.key.unwrap_or_default()).map_err(failed)? {
-            control::LEADER_CHANGE | control::SNAPSHOT_HEADER => {}
+            control::LEADER_CHANGE => self.leaders_voters = voters_of(value).map_err(failed)?,
+            control::SNAPSHOT_HEADER => {}
             control::SNAPSHOT_FOOTER => self.footer_seen = true,
             control::KRAFT_VERSION => {
                 let level = KRaftVersionRecord::read(&mut Decoder::new(value, 0, true)).map_err(failed)?.k_raft_version;
@@ -169,6 +173,28 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// The voters that a leader names when its epoch begins.
+fn voters_of(value: &[u8]) -> std::result::Result<BTreeSet<i32>, DecodeError> {
+    let version = i16::from_be_bytes(value.first_chunk().copied().ok_or(DecodeError::Truncated)?);
+    let message = LeaderChangeMessage::read(&mut Decoder::new(value, version, true))?;
+    Ok(message.voters.iter().map(|voter| voter.voter_id).collect())
+}
+
+/// The voters of the last epoch that begins in `bytes`, whole batches of a metadata log; `None` where none does.
+pub fn leaders_voters(bytes: &[u8]) -> Option<BTreeSet<i32>> {
+    let control = batches(bytes).flatten().filter(|batch| batch.is_control());
+    let mut last = None;
+    for batch in control {
+        let records = Records::of(batch).ok()?;
+        for record in records.iter().flatten() {
+            if control_type(record.key.unwrap_or_default()) == Ok(control::LEADER_CHANGE) {
+                last = voters_of(record.value.unwrap_or_default()).ok();
+            }
+        }
+    }
+    last
 }
 
 /// The type that a control record's key names, behind the key's own version.

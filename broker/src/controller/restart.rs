@@ -38,7 +38,7 @@ impl Reason {
     pub fn may_pass(&self) -> bool {
         match self {
             Reason::LastInSync(partitions) | Reason::BelowMinIsr(partitions) => partitions.may_pass,
-            Reason::NoMajority { majority, voters, .. } => voters - 1 >= *majority,
+            Reason::NoMajority { majority, voters, .. } => voters > majority,
         }
     }
 

@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 
 pub async fn handle<'a>(
     controller: &ControllerClient,
-    _: &Context<'_>,
+    context: &Context<'_>,
     request: AlterConfigsRequest<'a>,
 ) -> AlterConfigsResponse<'a> {
-    let altered = request.resources.iter().map(|resource| altered(controller, resource)).collect();
+    let altered = request.resources.iter().map(|resource| altered(controller, context, resource)).collect();
     let outcomes = alter(controller, altered, request.validate_only).await;
     let responses = request
         .resources
@@ -36,8 +36,12 @@ pub async fn handle<'a>(
     AlterConfigsResponse { responses, ..Default::default() }
 }
 
-fn altered(controller: &ControllerClient, resource: &AlterConfigsResource<'_>) -> Outcome<AlteredResource> {
-    let kind = resource_type(controller, resource.resource_type, &resource.resource_name)?;
+fn altered(
+    controller: &ControllerClient,
+    context: &Context<'_>,
+    resource: &AlterConfigsResource<'_>,
+) -> Outcome<AlteredResource> {
+    let kind = resource_type(controller, context, resource.resource_type, &resource.resource_name)?;
     let nulls = resource.configs.iter().filter(|config| config.value.is_none());
     null_values(nulls.map(|config| &*config.name))?;
     let pairs = resource.configs.iter().filter_map(|config| Some((config.name.to_string(), config.value.as_deref()?)));

@@ -130,7 +130,8 @@ mod tests {
 
     fn ask(version: i16, endpoint_type: i8, include_fenced_brokers: bool) -> DescribeClusterResponse<'static> {
         let client_host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let context = Context { version, client_id: "", client_host, listener: "PLAINTEXT", now: 0 };
+        let context =
+            Context { version, client_id: "", client_host, listener: "PLAINTEXT", now: 0, is_forwarded: false };
         let request = DescribeClusterRequest { endpoint_type, include_fenced_brokers, ..Default::default() };
         of_brokers(&image(), "cluster", &context, &request)
     }

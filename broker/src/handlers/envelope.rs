@@ -33,6 +33,7 @@ async fn answer(rooms: &Rooms, peer: &Peer, envelope: &EnvelopeRequest<'_>) -> O
         client_host: address(&envelope.client_host_address)?,
         listener: &peer.listener,
         now: now_ms(),
+        is_forwarded: true,
     };
     match Box::pin(rooms.dispatch(peer, &inner, &context)).await.ok()? {
         Answer::Now(mut response) => Some(response.frame.bytes.split_off(LENGTH_BYTES)),

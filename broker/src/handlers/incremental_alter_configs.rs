@@ -16,10 +16,10 @@ const BROKER_LOGGER: i8 = 8;
 
 pub async fn handle<'a>(
     controller: &ControllerClient,
-    _: &Context<'_>,
+    context: &Context<'_>,
     request: IncrementalAlterConfigsRequest<'a>,
 ) -> IncrementalAlterConfigsResponse<'a> {
-    let altered = request.resources.iter().map(|resource| altered(controller, resource)).collect();
+    let altered = request.resources.iter().map(|resource| altered(controller, context, resource)).collect();
     let outcomes = alter(controller, altered, request.validate_only).await;
     let responses = request
         .resources
@@ -51,13 +51,18 @@ pub(super) async fn alter(
     altered.into_iter().map(|altered| altered.and_then(|_| next())).collect()
 }
 
-/// The type of a resource that this broker may change.
-pub(super) fn resource_type(controller: &ControllerClient, code: i8, name: &str) -> Outcome<ResourceType> {
+/// The type of a resource that may be changed here: a broker's by itself, or by the controller when it was handed on.
+pub(super) fn resource_type(
+    controller: &ControllerClient,
+    context: &Context<'_>,
+    code: i8,
+    name: &str,
+) -> Outcome<ResourceType> {
     let invalid = |text| Err(Refusal::new(ErrorCode::InvalidRequest, text));
     match ResourceType::from_code(code) {
         None => invalid(format!("Unknown resource type {code}")),
         Some(ResourceType::Broker) if !name.is_empty() => match name.parse::<i32>() {
-            Ok(id) if id == controller.node_id() => Ok(ResourceType::Broker),
+            Ok(id) if context.is_forwarded || id == controller.node_id() => Ok(ResourceType::Broker),
             Ok(id) => invalid(format!("Unexpected broker id, expected {}, but received {id}", controller.node_id())),
             Err(_) => invalid(format!("Node id must be an integer, but it is: {name}")),
         },
@@ -74,12 +79,16 @@ pub(super) fn null_values<'n>(nulls: impl Iterator<Item = &'n str>) -> Outcome<(
     Err(Refusal::new(ErrorCode::InvalidRequest, format!("Null value not supported for : {}", nulls.join(","))))
 }
 
-fn altered(controller: &ControllerClient, resource: &AlterConfigsResource<'_>) -> Outcome<AlteredResource> {
+fn altered(
+    controller: &ControllerClient,
+    context: &Context<'_>,
+    resource: &AlterConfigsResource<'_>,
+) -> Outcome<AlteredResource> {
     if resource.resource_type == BROKER_LOGGER {
         let logger = resource.configs.first().map_or("", |config| &*config.name);
         return Err(Refusal::new(ErrorCode::InvalidConfig, format!("Logger {logger} does not exist!")));
     }
-    let kind = resource_type(controller, resource.resource_type, &resource.resource_name)?;
+    let kind = resource_type(controller, context, resource.resource_type, &resource.resource_name)?;
     let nulls = resource.configs.iter().filter(|config| config.config_operation != DELETE && config.value.is_none());
     null_values(nulls.map(|config| &*config.name))?;
     let operations = resource.configs.iter().map(|config| Ok((config.name.to_string(), operation(config)?)));

@@ -79,7 +79,8 @@ mod tests {
 
     fn list(version: i16, resource_types: &[i8]) -> (i16, Vec<(i8, String)>) {
         let client_host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let context = Context { version, client_id: "test", client_host, listener: "PLAINTEXT", now: 0 };
+        let context =
+            Context { version, client_id: "test", client_host, listener: "PLAINTEXT", now: 0, is_forwarded: false };
         let request = ListConfigResourcesRequest { resource_types: resource_types.to_vec() };
         let response = handle(&image(), &context, request);
         let named = |one: ConfigResource<'_>| (one.resource_type, one.resource_name.into_owned());

@@ -221,7 +221,14 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     fn context(version: i16, listener: &str) -> Context<'_> {
-        Context { version, client_id: "", client_host: IpAddr::V4(Ipv4Addr::LOCALHOST), listener, now: 0 }
+        Context {
+            version,
+            client_id: "",
+            client_host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            listener,
+            now: 0,
+            is_forwarded: false,
+        }
     }
 
     /// Brokers 1 and 2, 3 which is fenced, and 4 which has another listener; one partition with a replica on each.

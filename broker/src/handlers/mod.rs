@@ -100,6 +100,8 @@ pub struct Context<'a> {
     pub listener: &'a str,
     /// Milliseconds since 1970.
     pub now: i64,
+    /// Whether another broker has handed the request on.
+    pub is_forwarded: bool,
 }
 
 impl<'a> Context<'a> {
@@ -110,6 +112,7 @@ impl<'a> Context<'a> {
             client_host: peer.address.ip(),
             listener: &peer.listener,
             now,
+            is_forwarded: false,
         }
     }
 }

@@ -82,7 +82,10 @@ async fn ask(controller: &ControllerClient, faults: &RateLimited, asked: Result<
         Err(refusal) => {
             // A mistake in somebody's configuration: one line here, as there is one on the other side.
             if matches!(refusal, Refusal::InconsistentClusterId | Refusal::InvalidVoterKey) {
-                faults.warn(|left_out| warn!(%refusal, left_out, "a request of another node is refused"));
+                let (id, cluster) = (controller.node_id(), controller.cluster_id());
+                faults.warn(|left_out| {
+                    warn!(%refusal, left_out, "a request of another node is refused by this one, node.id {id} of cluster.id {cluster}");
+                });
             }
             refused(refusal)
         }

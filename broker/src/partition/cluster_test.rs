@@ -216,7 +216,7 @@ impl History {
             appended: Vec::new(),
             acknowledged: Vec::new(),
         };
-        (0..3).for_each(|broker| drop(history.hear(broker)));
+        (0..3).for_each(|broker| _ = history.hear(broker));
         history
     }
 
@@ -299,7 +299,7 @@ impl History {
 
     fn settle(&mut self) {
         for _ in 0..self.appended.len() * 2 + 20 {
-            (0..3).for_each(|broker| drop(self.hear(broker)));
+            (0..3).for_each(|broker| _ = self.hear(broker));
             (0..3).for_each(|follower| self.fetch(follower));
             self.alter();
         }

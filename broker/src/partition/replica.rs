@@ -297,18 +297,15 @@ impl Replica {
             return Err(FetchRefusal::EarlierIncarnation(fetch.id));
         }
         follower.fetched(fetch, leader_end, view.now);
-        let is_complete = fetch.offset >= high_watermark.max(leader.epoch_start);
-        let joins = leader.change.is_none() && !leader.isr.contains(&fetch.id);
-        if joins && is_complete && follower.is_live(view) {
-            let joined = leader.in_sync(self.broker_id, view, |id| leader.isr.contains(&id) || id == fetch.id);
-            leader.change = Some(Change { isr: joined, progress: ChangeProgress::ToBeSent });
-        }
+        leader.let_join(self.broker_id, high_watermark, view, |one| one.id == fetch.id);
         Ok(self.advance(view))
     }
 
-    /// Time has passed: followers that lag for too long leave the ISR, and those that died hold nothing up any more.
+    /// Time has passed, or other brokers live: followers that lag for too long leave the ISR, those that died hold nothing up
+    /// any more, and those that had fetched all before they were known to live join. (An idle partition is not fetched again.)
     /// Whether the high watermark has moved.
     pub fn tick(&mut self, view: View<'_>) -> bool {
+        let high_watermark = self.high_watermark;
         let Role::Leader(leader) = &mut self.role else { return false };
         let end = leader.log.end;
         let lags = |one: &&Follower| !one.is_caught_up(end, view.now, self.lag_time_max_ms);
@@ -317,6 +314,7 @@ impl Replica {
             let stay = leader.in_sync(self.broker_id, view, |id| leader.isr.contains(&id) && !lagging.contains(&id));
             leader.change = Some(Change { isr: stay, progress: ChangeProgress::ToBeSent });
         }
+        leader.let_join(self.broker_id, high_watermark, view, |one| one.log_end == end);
         self.advance(view)
     }
 
@@ -470,6 +468,26 @@ impl Leader {
         let others = self.followers.iter().filter(|one| wanted(one.id));
         let others = others.map(|one| InSyncReplica { id: one.id, broker_epoch: one.broker_epoch });
         std::iter::once(itself).chain(others).collect()
+    }
+
+    /// Asks for the followers among `candidates` that have all that is committed, and all that was there when this leader
+    /// began, and live in the incarnation that has it.
+    fn let_join(
+        &mut self,
+        broker_id: i32,
+        high_watermark: i64,
+        view: View<'_>,
+        candidates: impl Fn(&Follower) -> bool,
+    ) {
+        let needed = high_watermark.max(self.epoch_start);
+        let joins = |one: &&Follower| {
+            candidates(one) && !self.isr.contains(&one.id) && one.log_end >= needed && one.is_live(view)
+        };
+        let joining: Vec<i32> = self.followers.iter().filter(joins).map(|one| one.id).collect();
+        if self.change.is_none() && !joining.is_empty() {
+            let isr = self.in_sync(broker_id, view, |id| self.isr.contains(&id) || joining.contains(&id));
+            self.change = Some(Change { isr, progress: ChangeProgress::ToBeSent });
+        }
     }
 
     fn leave_change(&mut self, progress: ChangeProgress) {

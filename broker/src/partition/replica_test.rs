@@ -53,6 +53,18 @@ fn altered(isr: &[i32], partition_epoch: i32) -> AlteredPartition {
 }
 
 #[test]
+fn a_follower_that_had_fetched_all_before_it_was_known_to_live_joins_when_it_is() {
+    let mut replica = leader(&[1, 2], 1);
+    let third_is_fenced = |id: i32| live_epochs(id).filter(|_| id != 3);
+    let before = View { now: 1, live: &third_is_fenced };
+    replica.fetched(fetch(3, 10), before).unwrap();
+    replica.tick(before);
+    assert!(asked(&mut replica).is_none(), "the controller would refuse it");
+    replica.tick(at(2));
+    assert_eq!(asked(&mut replica).unwrap().1, [1, 2, 3], "though it fetches an idle partition no more");
+}
+
+#[test]
 fn a_record_is_committed_when_all_in_sync_have_it() {
     let mut replica = leader(&[1, 2, 3], 1);
     assert_eq!(replica.high_watermark(), 5, "nobody has fetched yet");

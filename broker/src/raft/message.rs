@@ -113,7 +113,7 @@ pub enum Refusal {
     InconsistentVoterSet,
     #[error("another cluster.id")]
     InconsistentClusterId,
-    #[error("meant for another voter")]
+    #[error("meant for a node of another node.id than the one that runs there")]
     InvalidVoterKey,
     #[error("no such snapshot")]
     SnapshotNotFound,

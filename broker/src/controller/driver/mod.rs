@@ -29,13 +29,14 @@ use crate::log::{Flushed, LogConfig, LogDirectory};
 use crate::raft::wire::Border;
 use crate::raft::{self, Correlation, LeaderAndEpoch, LeaderEpoch, ReplicaId, SnapshotId, SyncPoint};
 use snapshots::Snapshots;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{oneshot, watch};
-use worker::Worker;
+use worker::{Belonging, Worker};
 
 /// Bytes of a segment at most, so that old ones can go soon after a snapshot.
 const SEGMENT_BYTES_MAX: u32 = 64 << 20;
@@ -173,6 +174,8 @@ impl Driver {
         let timeout_ms = config.quorum.request_timeout_ms;
         let local = config.quorum.local.id;
         let latest_snapshot = outline.latest_snapshot();
+        let voters: BTreeSet<i32> = config.quorum.voters.iter().map(|voter| voter.0).collect();
+        let agreed = whole.leaders_voters == voters;
         let worker = Worker {
             clock,
             links: links::Links::new(border.clone(), work.clone(), timeout_ms),
@@ -194,6 +197,9 @@ impl Driver {
             snapshots: Snapshots::new(config.log, latest_snapshot, work.clone(), clock.now()),
             stopping: stopping.clone(),
             random: rand::SeedableRng::seed_from_u64(config.seed),
+            voters,
+            belonging: if agreed { Belonging::Agreed } else { Belonging::Unknown },
+            complained: HashMap::new(),
         };
         let node = Node {
             id: local.0,

@@ -9,7 +9,7 @@ use super::sync::Sync;
 use super::{Clock, Work};
 use crate::controller::delta::ImageDelta;
 use crate::controller::image::MetadataImage;
-use crate::controller::loader::Loader;
+use crate::controller::loader::{Loader, leaders_voters};
 use crate::controller::metadata_log::{MetadataError, MetadataLog};
 use crate::controller::request::{Refusal, Request};
 use crate::controller::snapshot_files;
@@ -21,7 +21,7 @@ use crate::raft::{
     RequestId, Response, SnapshotId, SyncPoint,
 };
 use rand::rngs::StdRng;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,6 +68,22 @@ pub struct Worker {
     pub snapshots: Snapshots,
     pub stopping: Arc<AtomicBool>,
     pub random: StdRng,
+    /// The voters as this node's configuration has them.
+    pub voters: BTreeSet<i32>,
+    pub belonging: Belonging,
+    /// What was complained of, and when: each once in a while.
+    pub complained: HashMap<String, i64>,
+}
+
+/// Whether this node and its quorum agree on who votes (`controller.quorum.voters`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belonging {
+    /// No leader that names the voters was followed yet.
+    Unknown,
+    /// One that names the same was. If a later one does not, it is that one's configuration that is wrong.
+    Agreed,
+    /// The first that was followed names others: this node's configuration is wrong, and it takes no part.
+    Differs,
 }
 
 impl Worker {
@@ -106,11 +122,14 @@ impl Worker {
 
     fn next_deadline(&self) -> i64 {
         let controller = self.active.as_ref().map_or(i64::MAX, |active| active.controller.next_deadline());
-        self.node.next_deadline().min(controller).min(self.snapshots.next_at())
+        let node = if self.belonging == Belonging::Differs { i64::MAX } else { self.node.next_deadline() };
+        node.min(controller).min(self.snapshots.next_at())
     }
 
     fn take(&mut self, work: Work) -> Result<ControlFlow<()>> {
         match work {
+            Work::Quorum(_, answer) if self.belonging == Belonging::Differs => self.refuse(answer),
+            Work::Replied { .. } if self.belonging == Belonging::Differs => {}
             Work::Ask(request, answer) => self.ask(request, answer)?,
             Work::Quorum(request, answer) => {
                 let id = RequestId(self.next_request);
@@ -147,7 +166,7 @@ impl Worker {
 
     fn do_what_is_due(&mut self) -> Result<()> {
         let now = self.clock.now();
-        if self.node.next_deadline() <= now {
+        if self.node.next_deadline() <= now && self.belonging != Belonging::Differs {
             self.step(Event::Tick)?;
         }
         if let Some(active) = self.active.as_mut().filter(|active| active.controller.next_deadline() <= now) {
@@ -204,7 +223,14 @@ impl Worker {
                 }
                 self.insist("the metadata log", |log| log.truncate(end_offset, now))?;
             }
-            Action::Append(records) => self.insist("the metadata log", |log| log.append(&records.bytes, now))?,
+            Action::Append(records) => {
+                self.compare_voters(&records.bytes);
+                if self.belonging == Belonging::Differs {
+                    self.actions.clear();
+                    return Ok(());
+                }
+                self.insist("the metadata log", |log| log.append(&records.bytes, now))?;
+            }
             Action::Sync(point) => self.sync(point)?,
             Action::WriteSnapshot { id, position, bytes } => {
                 let write = |log: &mut MetadataLog| snapshot_files::write_part(log.directory(), id, position, &bytes);
@@ -227,9 +253,44 @@ impl Worker {
             }
             Action::Committed { high_watermark } => self.committed(high_watermark)?,
             Action::LeaderChanged(leader) => self.leader_changed(leader),
-            Action::Complain(complaint) => error!("{complaint}"),
+            Action::Complain(complaint) => self.complain(complaint.to_string()),
         }
         Ok(())
+    }
+
+    /// A line for whoever can put it right: two mistakes at once must not fill the disk with their lines in turn.
+    fn complain(&mut self, complaint: String) {
+        const INTERVAL_MS: i64 = 10_000;
+        let now = self.clock.now();
+        if self.complained.get(&complaint).is_none_or(|last| now - last >= INTERVAL_MS) {
+            error!("{complaint}");
+            self.complained.retain(|_, last| now - *last < INTERVAL_MS);
+            self.complained.insert(complaint, now);
+        }
+    }
+
+    /// Whether a leader whose epoch begins in `batches` names the voters that this node knows.
+    fn compare_voters(&mut self, batches: &[u8]) {
+        let Some(named) = leaders_voters(batches) else { return };
+        if named == self.voters {
+            self.belonging = Belonging::Agreed;
+            return;
+        }
+        let own = &self.voters;
+        let text =
+            format!("controller.quorum.voters differs: the leader of the quorum names {named:?}, this node {own:?}");
+        if self.belonging == Belonging::Unknown {
+            self.belonging = Belonging::Differs;
+            self.complain(format!("{text}; this node takes no part until it is started with the same"));
+        } else {
+            self.complain(text);
+        }
+    }
+
+    /// What a node that does not belong to the quorum says to the others.
+    fn refuse(&self, answer: oneshot::Sender<QuorumAnswer>) {
+        let response = Response { leader: self.node.leader(), body: Err(RaftRefusal::InconsistentVoterSet) };
+        answer.send(QuorumAnswer { response, records: Vec::new() }).ok();
     }
 
     /// Does what the disk must do before anything else may happen, as often as it takes: it may be full, and not for ever.

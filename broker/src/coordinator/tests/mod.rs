@@ -48,7 +48,14 @@ impl Coordinator {
 
     pub fn context(&self, version: i16) -> Context<'static> {
         let client_host = "127.0.0.1".parse().unwrap();
-        Context { version, client_id: "c", client_host, listener: "PLAINTEXT", now: (self.clock)() }
+        Context {
+            version,
+            client_id: "c",
+            client_host,
+            listener: "PLAINTEXT",
+            now: (self.clock)(),
+            is_forwarded: false,
+        }
     }
 
     pub async fn join(&self, version: i16, member_id: &str) -> JoinGroupResponse<'static> {

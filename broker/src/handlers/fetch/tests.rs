@@ -58,6 +58,7 @@ impl Leader {
             client_host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             listener: "PLAINTEXT",
             now: 0,
+            is_forwarded: false,
         };
         Fetch::begin(&self.node.partitions, &self.sessions, BYTES_MAX, &context, request).unwrap()
     }

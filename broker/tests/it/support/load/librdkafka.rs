@@ -62,7 +62,7 @@ pub fn try_to_create(bootstrap: &str, name: &str, partitions: i32, replicas: i32
     let created = admin.create_topics([&topic], &options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     match runtime.block_on(created) {
-        Ok(results) => results.into_iter().map(|result| result.map(drop).map_err(|(_, code)| code)).collect(),
+        Ok(results) => results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| code)),
         Err(KafkaError::AdminOp(code)) => Err(code),
         Err(error) => panic!("creating {name}: {error}"),
     }

@@ -11,7 +11,7 @@ pub fn value(producer: u8, sequence: u64) -> Vec<u8> {
 /// The producer and the number of a record, or what is wrong with its bytes.
 pub fn identify(payload: &[u8]) -> Result<(u8, u64), String> {
     let id = payload.first_chunk().ok_or("a record without a number")?;
-    let (producer, sequence) = (id[0], u64::from_be_bytes(*id) & (1 << 56) - 1);
+    let (producer, sequence) = (id[0], u64::from_be_bytes(*id) & ((1 << 56) - 1));
     if payload == value(producer, sequence) {
         Ok((producer, sequence))
     } else {
