@@ -17,15 +17,15 @@ const PURE: &[&str] = &[
     "partition/replica.rs",
 ];
 
-/// What touches the world inside a room that is otherwise pure.
+/// What touches the world inside a room that is otherwise pure: files and folders.
 const IMPURE: &[&str] = &[
     "controller/batch_file.rs",
+    "controller/channel.rs",
     "controller/client.rs",
-    "controller/driver.rs",
+    "controller/driver",
     "controller/metadata_log.rs",
     "controller/producer_ids.rs",
     "controller/snapshot_files.rs",
-    "controller/start.rs",
 ];
 
 const FORBIDDEN: &[&str] = &[
@@ -50,7 +50,7 @@ fn pure_rooms_touch_nothing() {
     let mut looked_at = 0;
     for file in PURE.iter().flat_map(|place| rust_files(&source.join(place))) {
         let name = file.strip_prefix(&source).expect("below the source").to_str().expect("our names are UTF-8");
-        if IMPURE.contains(&name) || is_test(name) {
+        if IMPURE.iter().any(|place| Path::new(name).starts_with(place)) || is_test(name) {
             continue;
         }
         looked_at += 1;
