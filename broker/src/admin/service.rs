@@ -11,10 +11,14 @@ use crate::controller::image::BrokerRegistration;
 use crate::controller::request::{Request, Response};
 use crate::controller::restart::{self, View};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request as Call, Response as Answer, Status};
 use tracing::info;
+
+/// How long a question about the newest metadata waits until this node has applied it.
+const APPLIED_WITHIN: Duration = Duration::from_secs(5);
 
 pub struct Service {
     pub admin: Admin,
@@ -45,7 +49,10 @@ impl admin_server::Admin for Service {
         let list_max = list_max(asked)?;
         let controller = self.controller();
         let quorum = controller.describe_quorum().await.ok_or_else(|| not_active(controller))?;
-        let (image, defaults, now) = (controller.image(), self.admin.isr_defaults, controller.clock().now());
+        // What is committed and not applied here yet may speak against it.
+        let applied = controller.applied(|image| image.applied.end_offset >= quorum.high_watermark);
+        let image = tokio::time::timeout(APPLIED_WITHIN, applied).await.map_err(|_| behind())?;
+        let (defaults, now) = (self.admin.isr_defaults, controller.clock().now());
         let voters: Vec<String> = quorum.voters.iter().map(|voter| voter.key.id.to_string()).collect();
         let found = tokio::task::spawn_blocking(move || {
             let view = View { image: &image, defaults, quorum: &quorum, now };
@@ -133,6 +140,10 @@ impl Service {
     async fn decide(&self, request: Request) -> Result<Response, Status> {
         self.controller().decide(request).await.map_err(|refusal| refused(self.controller(), &refusal))
     }
+}
+
+fn behind() -> Status {
+    Status::unavailable("this node has not applied all of the metadata yet; ask again")
 }
 
 fn reason(reason: &restart::Reason) -> Reason {
