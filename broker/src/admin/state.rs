@@ -4,7 +4,8 @@ use super::proto::*;
 use crate::controller::health::{Condition, Health};
 use crate::controller::image::{self, BrokerRegistration, PartitionRegistration};
 use crate::controller::{ControllerClient, MetadataImage};
-use crate::raft::LeaderAndEpoch;
+use crate::raft::wire::Address;
+use crate::raft::{LeaderAndEpoch, ReplicaId};
 use std::sync::Arc;
 
 pub fn cluster_state(
@@ -49,11 +50,7 @@ fn voters(controller: &ControllerClient) -> Vec<Voter> {
     if border.voters.is_empty() {
         return vec![Voter { id: border.local.id.0, ..Voter::default() }];
     }
-    let voter = |(id, at): (&crate::raft::ReplicaId, &crate::raft::wire::Address)| Voter {
-        id: id.0,
-        host: at.host.clone(),
-        port: at.port.into(),
-    };
+    let voter = |(id, at): (&ReplicaId, &Address)| Voter { id: id.0, host: at.host.clone(), port: at.port.into() };
     border.voters.iter().map(voter).collect()
 }
 
