@@ -21,10 +21,10 @@ use tokio::sync::{oneshot, watch};
 /// whoever asked this node for the change is answered.
 pub type Subscriber = Box<dyn Fn(&MetadataImage, &MetadataImage, &ImageDelta) + Send + Sync>;
 
-/// How long a request waits for an active controller, and for its answer (as Kafka's `request.timeout.ms`).
+/// How long a request may take (as Kafka's `request.timeout.ms`).
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a client's request waits for an active controller: elections take less, and who asks asks again.
-const FORWARD_PATIENCE: Duration = Duration::from_secs(3);
+/// How long it is looked for an active controller: elections take less, and who asks asks again.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two tries while the quorum has no leader, or has one that is not the active controller yet.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -324,6 +324,7 @@ impl ControllerClient {
     }
 
     async fn ask_patiently(&self, request: &Request) -> Result<Response, Refusal> {
+        let began = Instant::now();
         loop {
             let leader = self.leader().leader;
             let is_local = leader == Some(ReplicaId(self.node.id));
@@ -334,7 +335,7 @@ impl ControllerClient {
             };
             match asked {
                 Err(refusal) if refusal.code == ErrorCode::NotController => {
-                    if !is_local && !Channel::carries(request) {
+                    if !is_local && !Channel::carries(request) || began.elapsed() > SEARCH_PATIENCE {
                         return Err(refusal);
                     }
                     tokio::time::sleep(PAUSE).await;
@@ -378,7 +379,7 @@ impl ControllerClient {
                 },
                 None => {}
             }
-            if began.elapsed() > FORWARD_PATIENCE {
+            if began.elapsed() > SEARCH_PATIENCE {
                 return None;
             }
             tokio::time::sleep(PAUSE).await;
