@@ -124,6 +124,18 @@ impl ControllerClient {
         leader.wait_for(|known| known.leader.is_some()).await.ok();
     }
 
+    /// Returns once the quorum has been without a leader for as long as `patience`.
+    pub async fn leaderless_for(&self, patience: Duration) {
+        let mut leader = self.leader.clone();
+        loop {
+            // An error means that the node stops: there is no leader then either.
+            leader.wait_for(|known| known.leader.is_none()).await.ok();
+            if tokio::time::timeout(patience, leader.wait_for(|known| known.leader.is_some())).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Returns once this node has applied an image that `suits`.
     pub async fn applied(&self, suits: impl Fn(&MetadataImage) -> bool) -> Arc<MetadataImage> {
         let mut image = self.image.clone();

@@ -217,7 +217,7 @@ impl Rooms {
         }
         Ok(Answer::Now(match request.api {
             ApiKey::Produce => return self.produce(request, context),
-            ApiKey::Fetch => return self.fetch(request, context).await,
+            ApiKey::Fetch => return Box::pin(self.fetch(request, context)).await,
             ApiKey::ListOffsets => self.respond(request, &list_offsets::handle(partitions, context, read(request)?)),
             ApiKey::Metadata => waits!(metadata::handle(controller, &self.settings.metadata, context, read(request)?)),
             ApiKey::OffsetCommit => waits!(offset_commit::handle(groups, &exists, context, read(request)?)),

@@ -23,6 +23,8 @@ impl Node {
         let granted = if vote.pre_vote { self.would_vote_for(&vote) } else { self.may_vote_for(&vote) };
         if granted && !vote.pre_vote && self.election.voted.is_none() {
             self.election.voted = Some(vote.candidate);
+            // Nobody has any records: the quorum is new, and so is this node.
+            self.may_have_lost_its_disk = false;
             self.wait_for_election();
         }
         self.answer(id, Answer::Vote { granted });
@@ -35,7 +37,7 @@ impl Node {
             Role::Follower(follower) => follower.heard,
             _ => false,
         };
-        !leader_is_alive && vote.log_end.is_as_complete_as(self.log.end())
+        !leader_is_alive && self.can_judge(vote) && vote.log_end.is_as_complete_as(self.log.end())
     }
 
     /// One vote in an epoch, and none once its leader is known.
@@ -43,8 +45,13 @@ impl Node {
         match self.election.voted {
             _ if self.election.leader.is_some() => false,
             Some(voted) => voted == vote.candidate,
-            None => vote.log_end.is_as_complete_as(self.log.end()),
+            None => self.can_judge(vote) && vote.log_end.is_as_complete_as(self.log.end()),
         }
+    }
+
+    /// Who may have had more than it has now cannot say that a candidate has all.
+    fn can_judge(&self, vote: &VoteRequest) -> bool {
+        !self.may_have_lost_its_disk || vote.log_end.offset == 0
     }
 
     /// Whether this node and `other` may take part in an election with each other.

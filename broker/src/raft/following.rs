@@ -71,6 +71,7 @@ impl Node {
 
     fn take_records(&mut self, from: ReplicaId, records: Records, high_watermark: i64) {
         let end = self.log.end();
+        self.note_recovery(end, high_watermark);
         match records.end_behind(end) {
             Some(behind) if behind.epoch <= self.election.epoch.max(end.epoch) => {
                 if !records.is_empty() {
@@ -82,6 +83,15 @@ impl Node {
                 self.complain(Complaint::RecordsDoNotFollow { from, end });
                 self.back_off(from);
             }
+        }
+    }
+
+    /// A node that may have lost its disk has it all again once it has on disk what a leader has committed in its own epoch:
+    /// that includes all that was committed before.
+    fn note_recovery(&mut self, end: OffsetAndEpoch, high_watermark: i64) {
+        let begins = self.log.begin_of_epoch(self.election.epoch);
+        if end.offset >= high_watermark && begins.is_some_and(|begins| begins < high_watermark) {
+            self.may_have_lost_its_disk = false;
         }
     }
 

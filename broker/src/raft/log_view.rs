@@ -64,6 +64,11 @@ impl LogView {
         OffsetAndEpoch::new(self.end_offset, self.epochs.last().map_or(self.start.epoch, |last| last.epoch))
     }
 
+    /// Where `epoch` begins, if it has records.
+    pub fn begin_of_epoch(&self, epoch: LeaderEpoch) -> Option<i64> {
+        self.epochs.iter().rev().find(|begin| begin.epoch == epoch).map(|begin| begin.offset)
+    }
+
     /// The last epoch not above `epoch` that this log has, and where it ends.
     pub fn end_of_epoch(&self, epoch: LeaderEpoch) -> OffsetAndEpoch {
         let behind = self.epochs.partition_point(|begin| begin.epoch <= epoch);

@@ -39,6 +39,8 @@
 //!   with a LeaderChangeMessage, so that this does not wait for the controller.
 //! - The high watermark of a node never goes back, and its log is never cut below it: who asks for that gets a
 //!   [`Complaint`], not obedience.
+//! - A voter that starts with nothing may be one that has lost its disk, and with it records that it helped to commit: it
+//!   votes for no candidate that has records until it has on disk all that a leader has committed.
 //! - A node that was cut off does not disturb a working quorum when it returns: it asks for pre-votes first, and who
 //!   hears the leader gives none.
 //! - What a restarted node cannot know it does not claim: no candidacy and no leadership survive a restart, and the log

@@ -22,6 +22,8 @@ pub struct Node {
     pub(super) role: Role,
     pub(super) peers: Peers,
     pub(super) synced: Synced,
+    /// It was started with nothing: as the first of a new quorum, or with another disk than it had.
+    pub(super) may_have_lost_its_disk: bool,
     random: SmallRng,
     /// The election state that the last `PersistElection` holds.
     persisted: ElectionState,
@@ -55,6 +57,7 @@ impl Node {
     /// differ between nodes and starts. Its first actions come with its first step, which should follow at once.
     pub fn new(settings: Settings, election: ElectionState, log: LogView, seed: u64, now: i64) -> Node {
         let start = log.start().offset;
+        let is_empty = log.end().offset == 0 && election == ElectionState::default();
         let unattached = Role::Unattached(Unattached { election_at: i64::MAX });
         let mut node = Node {
             peers: Peers::new(settings.other_voters()),
@@ -66,6 +69,7 @@ impl Node {
             role: unattached,
             // What survived a crash of the process may still be lost with the machine: it counts after a sync.
             synced: Synced { end_offset: start, cuts: 0, under_way: false },
+            may_have_lost_its_disk: is_empty,
             random: SmallRng::seed_from_u64(seed),
             persisted: election,
             announced: LeaderAndEpoch { leader: None, epoch: LeaderEpoch(0) },

@@ -75,6 +75,33 @@ fn a_candidate_outside_the_voter_set_gets_no_vote_and_moves_no_epoch() {
 }
 
 #[test]
+fn a_voter_that_may_have_lost_its_disk_votes_for_no_candidate_with_records() {
+    let asks = |log_end, pre_vote| {
+        let vote = VoteRequest { candidate: ReplicaKey::of(id(2)), epoch: LeaderEpoch(9), log_end, pre_vote };
+        Event::Request { id: RequestId(1), request: Request::Vote(vote) }
+    };
+    let votes = |node: &mut Node, log_end, pre_vote| match body(&node.step(1000, asks(log_end, pre_vote))) {
+        Some(Ok(Answer::Vote { granted })) => *granted,
+        other => panic!("{other:?}"),
+    };
+    let mut wiped = node(1, &[1, 2, 3], ElectionState::default(), LogView::default());
+    assert!(!votes(&mut wiped, at(7, 4), true) && !votes(&mut wiped, at(7, 4), false));
+    assert!(votes(&mut wiped, at(0, 0), false), "in a new quorum nobody has any");
+    let mut old = node(1, &[1, 2, 3], following(3, 4), log(batch(0, 5, 4)));
+    assert!(votes(&mut old, at(7, 4), false));
+
+    // Leader 1 of epoch 1 has committed all that this node has, and then something of its own epoch.
+    let mut node = node(2, &[1, 2, 3], ElectionState::default(), LogView::default());
+    let begin = BeginQuorumEpochRequest { leader: id(1), epoch: LeaderEpoch(1) };
+    let actions = node.step(1000, Event::Request { id: RequestId(1), request: Request::BeginQuorumEpoch(begin) });
+    let actions = answer_fetch(&mut node, &actions, Fetched::Records(batch(0, 5, 1)), 5);
+    assert!(node.may_have_lost_its_disk, "it is not on its disk yet");
+    let actions = sync(&mut node, &actions);
+    answer_fetch(&mut node, &actions, Fetched::Records(Records::default()), 5);
+    assert!(!node.may_have_lost_its_disk);
+}
+
+#[test]
 fn a_second_process_with_the_same_node_id_is_refused() {
     let mut node = node(1, &[1, 2, 3], ElectionState::default(), LogView::default());
     let actions = node.step(1000, vote(1, 9));

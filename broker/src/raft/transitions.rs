@@ -77,6 +77,7 @@ impl Node {
 
     /// Begins the epoch with a record of its own: what earlier leaders left is committed together with it.
     pub(super) fn become_leader(&mut self) {
+        self.may_have_lost_its_disk = false;
         let Role::Candidate(nominee) = &self.role else { unreachable!("only a candidate is elected") };
         let granting = nominee.granting();
         self.election.leader = Some(self.settings.local.id);

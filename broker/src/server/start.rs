@@ -246,8 +246,15 @@ impl Server {
         {
             broker.wish.send_replace(Wish::End);
             let may_end = broker.standing.wait_for(|standing| *standing == Standing::MayEnd);
-            if tokio::time::timeout(HAND_OVER_WAIT, may_end).await.is_err() {
-                warn!("the controller has not let this broker go; it ends all the same");
+            tokio::select! {
+                _ = may_end => {}
+                () = tokio::time::sleep(HAND_OVER_WAIT) => {
+                    warn!("the controller has not let this broker go; it ends all the same");
+                }
+                // The others may be stopping too.
+                () = self.rooms.controller.leaderless_for(QUORUM_HAND_OVER_WAIT) => {
+                    warn!("there is no controller that could let this broker go; it ends all the same");
+                }
             }
         }
         self.sockets.clients.send_replace(true);

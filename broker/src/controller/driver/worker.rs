@@ -195,7 +195,8 @@ impl Worker {
             error!(log = %self.log.directory().display(), %error, "the metadata log cannot be written");
             let refusal = Refusal::new(ErrorCode::KafkaStorageError, "The metadata log cannot be written.");
             active.refuse(self.loader.image(), &refusal);
-            return Ok(());
+            // Another voter's disk may have room. A quorum of one has no other.
+            return if self.voters.len() > 1 { self.step(Event::Resign) } else { Ok(()) };
         }
         let actions =
             self.node.propose(now, active.proposed()).expect("the node leads, and the records follow its log");
