@@ -6,6 +6,7 @@
 //!   that nobody takes an offset of that time for one of this (KIP-320).
 //! - The same process may register itself again, and keeps its epoch.
 
+use super::SUPPORTED_FEATURES;
 use super::image::{
     BrokerRegistration, Endpoint, LOST_DIRECTORY, MIGRATING_DIRECTORY, MetadataImage, SupportedFeature,
 };
@@ -125,11 +126,13 @@ impl Controller {
     }
 }
 
+/// Features that this controller does not know, which a directory of Apache Kafka's may name, ask nothing of anybody here.
 /// Errors: `UnsupportedVersion`, where a node does not work with the level of a feature that the cluster has.
 fn check_features(image: &MetadataImage, what: &str, supported: &[SupportedFeature]) -> Outcome<()> {
     // The metadata.version leads, as the one that an operator has to look at first.
     let (first, others): (Vec<_>, Vec<_>) = image.features.iter().partition(|(name, _)| *name == METADATA_VERSION);
-    for (name, level) in first.into_iter().chain(others) {
+    let is_known = |name: &str| SUPPORTED_FEATURES.iter().any(|(known, _)| *known == name);
+    for (name, level) in first.into_iter().chain(others).filter(|(name, _)| is_known(name)) {
         let unsupported =
             format!("Unable to register because the {what} does not support finalized version {level} of {name}");
         match supported.iter().find(|feature| feature.name == *name) {
