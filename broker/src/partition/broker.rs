@@ -5,6 +5,7 @@ use super::replica::View;
 use super::sync::SyncQueue;
 use crate::controller::image::MetadataImage;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
@@ -67,6 +68,32 @@ impl Asking {
     }
 }
 
+/// Whether the disks of this broker take what is written.
+#[derive(Debug, Default)]
+pub struct Disks {
+    failed: AtomicBool,
+    noticed: Notify,
+}
+
+impl Disks {
+    /// A write or a sync has failed.
+    pub(super) fn fail(&self) {
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            self.noticed.notify_one();
+        }
+    }
+
+    /// Returns once one has failed since [`Disks::heal`].
+    pub async fn failed(&self) {
+        self.noticed.notified().await;
+    }
+
+    /// They take writes again.
+    pub fn heal(&self) {
+        self.failed.store(false, Ordering::Relaxed);
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Broker {
@@ -82,6 +109,7 @@ pub struct Broker {
     pub isr_changes: Asking,
     /// Partitions whose log is to be synced now.
     pub syncs: SyncQueue,
+    pub disks: Disks,
 }
 
 impl Broker {
@@ -96,6 +124,7 @@ impl Broker {
             rolled: Asking::default(),
             isr_changes: Asking::default(),
             syncs: SyncQueue::default(),
+            disks: Disks::default(),
         }
     }
 

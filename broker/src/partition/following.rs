@@ -94,7 +94,8 @@ impl Partition {
         let log = state.following(asked)?;
         let mut rolled = false;
         if !fetched.records.is_empty() {
-            rolled = log.append_replicated(fetched.records, now)?.rolled;
+            let appended = log.append_replicated(fetched.records, now);
+            rolled = appended.inspect_err(|error| self.note_failure(error))?.rolled;
         }
         let end = log.log_end_offset();
         // A start above what is committed here would be one above what the leader has told.

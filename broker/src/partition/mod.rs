@@ -27,7 +27,7 @@ pub mod testing;
 mod upkeep;
 mod waiters;
 
-pub use broker::{Asking, Broker, LiveBroker, LiveBrokers, ReplicaSettings, live_brokers};
+pub use broker::{Asking, Broker, Disks, LiveBroker, LiveBrokers, ReplicaSettings, live_brokers};
 pub use error::PartitionError;
 pub use fetching::{FetcherSettings, Followers};
 pub use following::{FetchedRecords, FollowError, Position};

@@ -232,12 +232,20 @@ impl Partition {
             return Err(PartitionError::NotEnoughReplicas);
         }
         let (log, leader_epoch) = state.led(how.leader_epoch)?;
-        let appended = log.append(batch, leader_epoch, how.origin, now)?;
+        let appended =
+            log.append(batch, leader_epoch, how.origin, now).inspect_err(|error| self.note_failure(error))?;
         self.sync_if_due(&mut state);
         let committed = self.broker.view(|view| state.log_moved(view));
         self.release(state, Moves { appended: !appended.duplicate, committed, role: false });
         self.note_rolled(appended.rolled);
         Ok(Placed { appended, leader_epoch })
+    }
+
+    /// Whoever watches over the disks is to know of one that refuses writes.
+    pub(super) fn note_failure(&self, error: &AppendError) {
+        if matches!(error, AppendError::Storage(_)) {
+            self.broker.disks.fail();
+        }
     }
 
     pub(super) fn weak(&self) -> Weak<Partition> {

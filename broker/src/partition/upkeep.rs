@@ -66,6 +66,7 @@ impl Partition {
             match &synced {
                 Ok(flushed) => log.flushed(*flushed),
                 Err(_) => {
+                    self.broker.disks.fail();
                     log.flush_failed();
                     state.sync_failed_below = state.log.as_ref().map_or(0, Log::log_end_offset);
                 }

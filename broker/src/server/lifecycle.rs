@@ -27,6 +27,13 @@ pub enum Wish {
     End,
 }
 
+impl Wish {
+    /// `next`, but that a broker which ends does not think better of it.
+    pub fn unless_ending(self, next: Wish) -> Wish {
+        if self == Wish::End { Wish::End } else { next }
+    }
+}
+
 /// What the controller makes of the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {

@@ -8,6 +8,7 @@
 mod apply;
 mod config_rules;
 mod controller_registration;
+mod disks;
 mod figures;
 mod group_log;
 mod lifecycle;

@@ -2,6 +2,7 @@
 
 use super::apply::Applier;
 use super::controller_registration;
+use super::disks;
 use super::figures::BrokerFigures;
 use super::lifecycle::{Lifecycle, Standing, Wish};
 use super::parts;
@@ -69,8 +70,9 @@ struct Broker {
     isrs: tokio::task::JoinHandle<()>,
     stopped_upkeep: std::sync::mpsc::Sender<()>,
     group_deadlines: tokio::task::JoinHandle<()>,
-    wish: watch::Sender<Wish>,
+    wish: Arc<watch::Sender<Wish>>,
     standing: watch::Receiver<Standing>,
+    disks: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
@@ -169,6 +171,7 @@ impl Server {
         let applier = Arc::new(parts::applier(&self.config, &rooms)?);
         let clients = self.clients.take().unwrap_or_default();
         let (wish, wishes) = watch::channel(Wish::Prepare);
+        let wish = Arc::new(wish);
         let (standing_known, mut standing) = watch::channel(Standing::Unregistered);
         let lifecycle = Lifecycle {
             client: rooms.controller.clone(),
@@ -193,6 +196,7 @@ impl Server {
         let groups = rooms.groups.clone();
         let group_deadlines = tokio::spawn(async move { groups.run().await });
         wish.send_replace(Wish::Serve);
+        let disks = tokio::spawn(disks::watch(rooms.clone(), wish.clone()));
         self.broker = Some(Broker {
             applier,
             upkeep,
@@ -202,6 +206,7 @@ impl Server {
             group_deadlines,
             wish,
             standing: standing.clone(),
+            disks,
         });
         let serving = |standing: &Standing| matches!(standing, Standing::Serving { .. } | Standing::Refused(_));
         standing.wait_for(serving).await.context("the broker's life has ended")?;
@@ -305,6 +310,7 @@ fn close(rooms: &Rooms, broker: Option<Broker>, controller: Driver) -> anyhow::R
     let applier = broker.map(|broker| {
         broker.group_deadlines.abort();
         broker.isrs.abort();
+        broker.disks.abort();
         broker.applier.followers.stop();
         rooms.partitions.broker().syncs.stop();
         drop(broker.stopped_upkeep);
