@@ -359,11 +359,17 @@ impl ControllerClient {
 
     /// An answer of a leader that is replaced meanwhile is not waited for: it may be frozen.
     async fn ask_while_it_leads(&self, leader: ReplicaId, request: &Request) -> Result<Response, Refusal> {
-        let mut known = self.leader.clone();
         tokio::select! {
             asked = self.channel.ask(leader, request) => asked,
-            _ = known.wait_for(|known| known.leader.is_some_and(|other| other != leader)) => Err(no_controller()),
+            () = self.replaced(leader) => Err(no_controller()),
         }
+    }
+
+    /// Returns once another node leads the quorum.
+    async fn replaced(&self, leader: ReplicaId) {
+        let other = |known: &LeaderAndEpoch| known.leader.is_some_and(|known| known != leader);
+        // An error means that the node stops.
+        self.leader.clone().wait_for(other).await.ok();
     }
 
     async fn ask_here(&self, request: Request) -> Result<Response, Refusal> {
@@ -385,9 +391,13 @@ impl ControllerClient {
         loop {
             match self.leader().leader {
                 Some(leader) if leader.0 == self.node.id => return None,
-                Some(leader) => match self.channel.forward(leader, frame, client).await {
-                    Ok(answer) => return Some(answer),
-                    Err(error) => tracing::debug!(%error, "the controller did not take a forwarded request"),
+                Some(leader) => tokio::select! {
+                    forwarded = self.channel.forward(leader, frame, client) => match forwarded {
+                        Ok(answer) => return Some(answer),
+                        Err(error) => tracing::debug!(%error, "the controller did not take a forwarded request"),
+                    },
+                    // It may be frozen.
+                    () = self.replaced(leader) => {}
                 },
                 None => {}
             }

@@ -1,8 +1,9 @@
 //! Disks that are full, and disks that are lost.
 
 use super::{PLAN, TOPIC, rounds};
+use crate::support::broker::Kind;
 use crate::support::cluster::{Cluster, Shape};
-use crate::support::load::Load;
+use crate::support::load::{Load, create_topic};
 use crate::support::network::cannot;
 
 const MEGABYTES: u32 = 256;
@@ -47,4 +48,26 @@ fn a_node_that_lost_its_disk_is_rebuilt_from_the_others() {
         load.wait_until_every_partition_is_written();
     }
     load.finish();
+}
+
+/// What the node lacks is no longer in the log of the others: they send a snapshot of the metadata (KIP-630).
+#[test]
+fn a_node_that_lost_its_disk_gets_the_metadata_from_a_snapshot() {
+    let mut cluster = Cluster::start_as(Shape::of(3).with("metadata.log.max.record.bytes.between.snapshots", 1000));
+    for number in 0..40 {
+        create_topic(&cluster.bootstrap(), &format!("topic-{number}"), 3, 3);
+    }
+    let wiped = cluster.others(cluster.active_controller())[0];
+    cluster.kill(wiped);
+    cluster.wipe(wiped);
+    cluster.spawn(wiped);
+    cluster.wait_until_in_sync("topic-39");
+    cluster.wait_until_in_sync("topic-0");
+    if cluster.kind() == Kind::Barnabas {
+        assert!(cluster.output(wiped).contains("from a snapshot"), "the log of the others began too early");
+    }
+    // It has all that the others have: with one of them gone it helps to change the metadata.
+    let gone = cluster.active_controller();
+    cluster.kill(gone);
+    create_topic(&cluster.bootstrap_of(&[wiped]), "later", 1, 2);
 }
