@@ -25,4 +25,6 @@ pub mod partition;
 pub mod protocol;
 pub mod raft;
 pub mod server;
+#[cfg(test)]
+mod simulation;
 pub mod telemetry;

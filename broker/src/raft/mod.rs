@@ -70,7 +70,7 @@ pub mod quorum_state;
 mod role;
 mod settings;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;
 mod transitions;

@@ -4,8 +4,8 @@
 //! A failing seed is printed; `RAFT_SEED=<seed> RAFT_VOTERS=<3 or 5> cargo test -p barnabas replay -- --nocapture`
 //! runs it again, step by step the same, and prints what happened. `RAFT_SEEDS=<count>` runs that many histories.
 
-mod checker;
-mod disk;
+pub(crate) mod checker;
+pub(crate) mod disk;
 mod faults;
 mod network;
 mod planted;
@@ -17,6 +17,13 @@ mod world;
 use checker::Violation;
 use faults::{Outcome, history};
 use planted::Bug;
+
+use super::{Node, SyncPoint};
+
+/// Whether a sync up to `point` was of the log as it is now.
+pub(crate) fn covers(node: &Node, point: SyncPoint) -> bool {
+    node.synced.covers(point)
+}
 
 /// Histories in an ordinary test run.
 const SEEDS: u64 = 500;

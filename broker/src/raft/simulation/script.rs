@@ -13,6 +13,7 @@
 use super::text;
 use super::world::{MS, World};
 use crate::raft::ReplicaId;
+use crate::simulation::clock::Clock;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -114,7 +115,7 @@ fn quiet_world(voters: i32, observers: i32) -> World {
     world.network.delay_min = MS;
     world.sync_time_max = MS / 10;
     for machine in world.machines.values_mut() {
-        machine.set_clock(0, 1000);
+        machine.clock = Clock::new(0, 1000);
     }
     world.trace = Some(Vec::new());
     world

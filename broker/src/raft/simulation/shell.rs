@@ -42,14 +42,14 @@ impl World {
     fn schedule_tick(&mut self, id: ReplicaId) {
         let now = self.now;
         let machine = self.machines.get_mut(&id).expect("a machine");
-        let clock = machine.clock(now);
+        let clock = machine.clock.shows(now);
         let Some(deadline) = machine.node.as_ref().map(Node::next_deadline) else { return };
         if deadline <= clock {
             self.violation.get_or_insert(Violation::BusyLoop { node: id });
             return;
         }
         if deadline < i64::MAX / 2_000_000 {
-            let at = machine.when_clock_shows(deadline);
+            let at = machine.clock.when_it_shows(deadline);
             if at < machine.tick_at {
                 machine.tick_at = at;
                 self.schedule(at, Happening::Tick(id, at));

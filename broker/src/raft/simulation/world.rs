@@ -2,27 +2,26 @@
 
 use super::checker::{Checker, Violation};
 use super::disk::Disk;
-use super::network::{Envelope, Network, Packet};
+use super::network::{Envelope, Packet};
 use super::planted::Bug;
 use super::text;
 use crate::raft::{
     BatchSpan, Event, LeaderEpoch, Node, Records, ReplicaId, ReplicaKey, RequestId, Settings, SyncPoint,
 };
+use crate::simulation::clock::Clock;
+use crate::simulation::network::Network;
+use crate::simulation::schedule::Schedule;
+pub use crate::simulation::schedule::{MS, Micros};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-
-/// Microseconds of simulated time.
-pub type Micros = i64;
-pub const MS: Micros = 1000;
+use std::collections::BTreeMap;
 
 pub struct World {
     pub now: Micros,
     pub random: SmallRng,
     pub machines: BTreeMap<ReplicaId, Machine>,
     pub voters: Vec<ReplicaId>,
-    pub network: Network,
+    pub network: Network<ReplicaId>,
     pub checker: Checker,
     pub violation: Option<Violation>,
     pub bug: Option<Bug>,
@@ -32,9 +31,7 @@ pub struct World {
     pub batches_read_max: usize,
     pub counted: Counted,
     pub trace: Option<Vec<String>>,
-    queue: BinaryHeap<Reverse<(Micros, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
-    last_happening: u64,
+    schedule: Schedule<Happening>,
     pub waiting: BTreeMap<RequestId, Waiting>,
     last_id: u64,
 }
@@ -57,8 +54,7 @@ pub struct Machine {
     pub frozen_until: Micros,
     pub incarnation: u64,
     pub tick_at: Micros,
-    clock_ahead_ms: i64,
-    clock_permille: i64,
+    pub clock: Clock,
 }
 
 /// A request that a node has and has not answered.
@@ -74,21 +70,6 @@ pub enum Happening {
     Restart(ReplicaId),
     Thaw(ReplicaId, Box<Happening>),
     Heal,
-}
-
-impl Machine {
-    /// What the node's clock shows, in milliseconds.
-    pub fn clock(&self, now: Micros) -> i64 {
-        self.clock_ahead_ms + now * self.clock_permille / (1000 * MS)
-    }
-
-    pub fn set_clock(&mut self, ahead_ms: i64, permille: i64) {
-        (self.clock_ahead_ms, self.clock_permille) = (ahead_ms, permille);
-    }
-
-    pub fn when_clock_shows(&self, at: i64) -> Micros {
-        ((at - self.clock_ahead_ms) * 1000 * MS + self.clock_permille - 1) / self.clock_permille
-    }
 }
 
 impl World {
@@ -108,24 +89,14 @@ impl World {
             batches_read_max: 8,
             counted: Counted::default(),
             trace: None,
-            queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
-            last_happening: 0,
+            schedule: Schedule::default(),
             waiting: BTreeMap::new(),
             last_id: 0,
         };
         for id in (1..=voters + observers).map(ReplicaId) {
-            let clock_permille = world.random.random_range(950..=1050);
-            let clock_ahead_ms = world.random.random_range(0..10_000);
-            let machine = Machine {
-                disk: Disk::default(),
-                node: None,
-                frozen_until: 0,
-                incarnation: 0,
-                tick_at: 0,
-                clock_ahead_ms,
-                clock_permille,
-            };
+            let clock = Clock::random(&mut world.random);
+            let machine =
+                Machine { disk: Disk::default(), node: None, frozen_until: 0, incarnation: 0, tick_at: 0, clock };
             world.machines.insert(id, machine);
         }
         world
@@ -158,7 +129,7 @@ impl World {
         }
         machine.incarnation += 1;
         machine.tick_at = i64::MAX;
-        let (election, view, clock) = (machine.disk.election, machine.disk.view(), machine.clock(self.now));
+        let (election, view, clock) = (machine.disk.election, machine.disk.view(), machine.clock.shows(self.now));
         machine.node = Some(Node::new(settings, election, view, seed, clock));
         self.checker.started(id);
         self.note(id, "starts");
@@ -238,7 +209,7 @@ impl World {
     pub fn propose(&mut self, id: ReplicaId) -> bool {
         let (value, count): (u64, i64) = (self.random.random(), self.random.random_range(1..=3));
         let machine = self.machines.get_mut(&id).expect("a machine");
-        let clock = machine.clock(self.now);
+        let clock = machine.clock.shows(self.now);
         let Some(node) = machine.node.as_mut() else { return false };
         let (end, epoch) = (node.log_end().offset, node.leader().epoch);
         let span = BatchSpan { base_offset: end, end_offset: end + count, epoch, size: 8 };
@@ -251,22 +222,17 @@ impl World {
 
     /// Lets everything happen that happens until `until`, or until a promise is broken.
     pub fn run_until(&mut self, until: Micros) {
-        while let Some(Reverse((at, number))) = self.queue.peek().copied() {
-            if at > until || self.violation.is_some() {
-                break;
-            }
-            self.queue.pop();
+        while self.violation.is_none()
+            && let Some((at, happening)) = self.schedule.next(until)
+        {
             self.now = self.now.max(at);
-            let happening = self.happenings.remove(&number).expect("queued");
             self.happen(happening);
         }
         self.now = self.now.max(until);
     }
 
     pub fn schedule(&mut self, at: Micros, happening: Happening) {
-        self.last_happening += 1;
-        self.happenings.insert(self.last_happening, happening);
-        self.queue.push(Reverse((at, self.last_happening)));
+        self.schedule.add(at, happening);
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -303,7 +269,7 @@ impl World {
     fn synced(&mut self, id: ReplicaId, point: SyncPoint, durable: bool) {
         let machine = self.machines.get_mut(&id).expect("a machine");
         // A sync that began before the log was cut says nothing about what was written since.
-        if durable && machine.node.as_ref().is_some_and(|node| node.synced.covers(point)) {
+        if durable && machine.node.as_ref().is_some_and(|node| super::covers(node, point)) {
             machine.disk.sync(point.end_offset);
         }
         self.step(id, Event::Synced(point));
@@ -338,7 +304,7 @@ impl World {
 
     fn step(&mut self, id: ReplicaId, event: Event) {
         let machine = self.machines.get_mut(&id).expect("a machine");
-        let clock = machine.clock(self.now);
+        let clock = machine.clock.shows(self.now);
         let Some(node) = machine.node.as_mut() else { return };
         self.counted.steps += 1;
         let before = node.state_name();

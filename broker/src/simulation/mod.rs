@@ -1,0 +1,5 @@
+//! What simulations are made of: time, clocks and a network, all from a seed.
+
+pub mod clock;
+pub mod network;
+pub mod schedule;
