@@ -74,7 +74,7 @@ impl Active {
             active.apply(&[AbortTransactionRecord::default().into()], now);
         }
         if active.controller.metadata_version() == 0 {
-            active.apply(&bootstrap(&making.bootstrap), now);
+            active.apply(&bootstrap(&making.bootstrap, making.settings.min_insync_replicas), now);
         }
         active
     }
@@ -185,7 +185,10 @@ impl Active {
 }
 
 /// The records of a new cluster: those that its directory was formatted with, or the newest metadata.version.
-fn bootstrap(formatted: &MetadataImage) -> Vec<MetadataRecord<'_>> {
+///
+/// With eligible leader replicas `min.insync.replicas` is the same on all brokers and known to the controller, for what is
+/// eligible follows from it: it begins as this node is configured.
+fn bootstrap(formatted: &MetadataImage, min_insync_replicas: i32) -> Vec<MetadataRecord<'_>> {
     if formatted.feature_level(METADATA_VERSION) == 0 {
         let name = Cow::Borrowed(METADATA_VERSION);
         return vec![FeatureLevelRecord { name, feature_level: METADATA_VERSION_LATEST }.into()];
@@ -193,7 +196,8 @@ fn bootstrap(formatted: &MetadataImage) -> Vec<MetadataRecord<'_>> {
     let mut records: Vec<_> = formatted.records().collect();
     let elr = formatted.feature_level(ELR_VERSION) > 0;
     if elr && !formatted.configs.default_broker().contains_key(MIN_INSYNC_REPLICAS) {
-        records.push(config_record(ResourceType::Broker, "", MIN_INSYNC_REPLICAS, Some("1")));
+        let value = min_insync_replicas.to_string();
+        records.push(config_record(ResourceType::Broker, "", MIN_INSYNC_REPLICAS, Some(&value)));
     }
     records
 }
