@@ -24,6 +24,10 @@ test: setup ## Check the format, run clippy and all tests of the workspace, thos
 faults: setup ## Clusters of real processes with every fault again and again, for an hour or so; as root, to cut links
 	BARNABAS_FAULTS_LONG=1 cargo nextest run -p barnabas --test it -E 'test(/^cluster::/)'
 
+SEEDS ?= 10000
+simulate: ## Run SEEDS=n histories of whole clusters, each with other faults
+	CARGO_PROFILE_RELEASE_LTO=off SIMULATE_SEEDS=$(SEEDS) cargo test --release -p barnabas --lib cluster::clusters -- --nocapture
+
 bench: setup ## Compare with Apache Kafka on this machine
 	cargo bench -p barnabas --bench kafka
 

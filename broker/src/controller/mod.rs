@@ -24,7 +24,7 @@ pub mod image;
 mod isr;
 mod leadership;
 mod liveness;
-mod loader;
+pub(crate) mod loader;
 pub mod metadata_log;
 mod partition_change;
 pub mod placement;

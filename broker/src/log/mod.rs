@@ -38,6 +38,8 @@ mod timestamps;
 mod transaction_index;
 
 pub use append::{AppendError, Appended};
+#[cfg(test)]
+pub(crate) use batch_header::BatchHeader;
 pub use config::{CleanupPolicy, LogConfig};
 pub use directory::{Checkpoint, DirectoryError, FoundPartition, LogDirectory, LogDirs, Space};
 pub use epochs::{EpochStart, LeaderEpochs, UNDEFINED_EPOCH, UNDEFINED_OFFSET};
@@ -46,5 +48,7 @@ pub use flush::{FlushTask, Flushed};
 pub use log::Log;
 pub use maintenance::Maintenance;
 pub use producer_state::{Origin, ProducerDescription};
+#[cfg(test)]
+pub(crate) use producer_state::{ProducerError, ProducerState};
 pub use read::{FileSlice, ReadError};
 pub use transaction_index::AbortedTransaction;

@@ -16,8 +16,11 @@ mod snapshots;
 mod sync;
 mod worker;
 
+#[cfg(test)]
+pub(crate) use active::{Active, Making};
+pub(super) use answers::Answer;
+pub(crate) use answers::Answered;
 pub use answers::QuorumAnswer;
-pub(super) use answers::{Answer, Answered};
 pub(super) use publisher::Publication;
 
 use super::client::{ControllerClient, Node};
