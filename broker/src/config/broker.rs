@@ -145,6 +145,19 @@ settings! {
         /// Which replica a consumer that says its rack is sent to. Not set: the leader.
         /// org.apache.kafka.common.replica.RackAwareReplicaSelector: one in its rack.
         REPLICA_SELECTOR_CLASS: Option<String> = "replica.selector.class", none, Any, "", ReadOnly;
+        /// The most that this broker, as a leader, sends to replicas that are not in sync and that a topic's
+        /// leader.replication.throttled.replicas names (KIP-73).
+        LEADER_REPLICATION_THROTTLED_RATE: i64 = "leader.replication.throttled.rate", "9223372036854775807", AtLeast(0),
+            "bytes a second", ClusterWide;
+        /// The most that this broker, as a follower, fetches of partitions that it is not in sync with and that a topic's
+        /// follower.replication.throttled.replicas names (KIP-73).
+        FOLLOWER_REPLICATION_THROTTLED_RATE: i64 = "follower.replication.throttled.rate", "9223372036854775807", AtLeast(0),
+            "bytes a second", ClusterWide;
+        /// The windows over which these rates are measured.
+        REPLICATION_QUOTA_WINDOW_NUM: i32 = "replication.quota.window.num", "11", AtLeast(1), "windows", ReadOnly;
+        /// The length of each of these windows.
+        REPLICATION_QUOTA_WINDOW_SIZE_SECONDS: i32 = "replication.quota.window.size.seconds", "1", AtLeast(1), "seconds",
+            ReadOnly;
     }
 
     "Log directories" {

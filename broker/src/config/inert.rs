@@ -28,7 +28,6 @@ const INERT: &[(&str, &[&str])] = &[
         "quotas are not built yet",
         &[
             "quota.",
-            "replication.quota.",
             "alter.log.dirs.replication.quota.",
             "controller.quota.",
             "client.quota.callback.class",

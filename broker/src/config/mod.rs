@@ -30,7 +30,7 @@ pub use print::describe;
 pub use quorum::{NodeConfig, QuorumConfig};
 pub use rooms::{
     AdminConfig, ConnectionLimits, FetchConfig, GroupConfig, LogDirsConfig, MetadataLogConfig, MetricsConfig,
-    NetworkConfig, OffsetsConfig, ReplicationConfig, TopicsConfig,
+    NetworkConfig, OffsetsConfig, ReplicationConfig, ThrottledRates, TopicsConfig,
 };
 pub use settings::{Settings, Source, Values, validate_dynamic};
 

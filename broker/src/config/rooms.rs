@@ -150,6 +150,28 @@ pub struct ReplicationConfig {
     pub lag_time_max_ms: i64,
     /// Whether `replica.selector.class` is Kafka's `RackAwareReplicaSelector`.
     pub rack_aware: bool,
+    /// `replication.quota.window.num`.
+    pub throttle_windows: u32,
+    /// `replication.quota.window.size.seconds`.
+    pub throttle_window_seconds: u32,
+}
+
+/// What replicas that are moved may take, in bytes a second. May change while the broker runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThrottledRates {
+    /// `leader.replication.throttled.rate`.
+    pub leader: i64,
+    /// `follower.replication.throttled.rate`.
+    pub follower: i64,
+}
+
+impl ThrottledRates {
+    pub fn from_settings(settings: &Settings) -> ThrottledRates {
+        ThrottledRates {
+            leader: settings.get(broker::LEADER_REPLICATION_THROTTLED_RATE),
+            follower: settings.get(broker::FOLLOWER_REPLICATION_THROTTLED_RATE),
+        }
+    }
 }
 
 impl ReplicationConfig {
@@ -165,6 +187,8 @@ impl ReplicationConfig {
             socket_timeout_ms: unsigned(settings.get(broker::REPLICA_SOCKET_TIMEOUT_MS)),
             lag_time_max_ms: settings.get(broker::REPLICA_LAG_TIME_MAX_MS),
             rack_aware: is_rack_aware(settings)?,
+            throttle_windows: unsigned(settings.get(broker::REPLICATION_QUOTA_WINDOW_NUM)),
+            throttle_window_seconds: unsigned(settings.get(broker::REPLICATION_QUOTA_WINDOW_SIZE_SECONDS)),
         })
     }
 }

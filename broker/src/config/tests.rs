@@ -50,6 +50,9 @@ fn default_in_kafkas_words(setting: &Setting) -> String {
     }
 }
 
+/// What Kafka has no static setting for (`QuotaConfig.brokerQuotaConfigs`).
+const ONLY_WHILE_RUNNING: [&str; 2] = ["leader.replication.throttled.rate", "follower.replication.throttled.rate"];
+
 /// Failures of nodes are found sooner than Apache Kafka finds them.
 const SHORTER_THAN_KAFKAS: [&str; 6] = [
     "broker.heartbeat.interval.ms",
@@ -89,7 +92,8 @@ fn every_broker_setting_of_kafka_is_ours_alike_or_has_a_reason_to_have_no_effect
 fn no_name_is_invented_except_our_own() {
     let known = |name: &str| kafka().any(|kafka| kafka.of_broker && kafka.name == name);
     let ours: Vec<&str> = broker::all().map(|setting| setting.name).filter(|name| !known(name)).collect();
-    assert_eq!(ours, ["cluster.id", "metrics.listener", "admin.listener"]);
+    let [leaders, followers] = ONLY_WHILE_RUNNING;
+    assert_eq!(ours, ["cluster.id", leaders, followers, "metrics.listener", "admin.listener"]);
     let families = ["listener.name.", "rlmm.config.", "rsm.config."];
     for pattern in inert::patterns().filter(|pattern| !families.contains(pattern)) {
         let stands_for = |name: &str| name == pattern || pattern.ends_with('.') && name.starts_with(pattern);
@@ -100,7 +104,8 @@ fn no_name_is_invented_except_our_own() {
 #[test]
 fn what_may_change_while_running_may_do_so_in_kafka_too() {
     for setting in broker::all().filter(|setting| setting.update == setting::Update::ClusterWide) {
-        assert!(kafka().any(|kafka| kafka.name == setting.name && kafka.dynamic), "{}", setting.name);
+        let is_dynamic = kafka().any(|kafka| kafka.name == setting.name && kafka.dynamic);
+        assert!(is_dynamic || ONLY_WHILE_RUNNING.contains(&setting.name), "{}", setting.name);
     }
 }
 
@@ -417,4 +422,18 @@ fn the_description_names_every_setting_with_unit_default_and_meaning() {
         assert!(setting.doc().len() > 15, "{}", setting.name);
     }
     assert!(text.lines().all(|line| line.len() <= 120 || line.contains("default:")));
+}
+
+#[test]
+fn throttled_replicas_are_those_of_this_broker() {
+    let of = |list: &str, broker| {
+        topic::ThrottledReplicas::of(&values(&[("leader.replication.throttled.replicas", list)]), broker)
+    };
+    let partitions =
+        |list, broker| (0..4).filter(|index| of(list, broker).leaders.contains(*index)).collect::<Vec<_>>();
+    assert_eq!(partitions("0:1, 2:1,3:2", 1), [0, 2]);
+    assert_eq!(partitions("0:1, 2:1,3:2", 2), [3]);
+    assert_eq!(partitions("*", 7), [0, 1, 2, 3]);
+    assert_eq!(partitions("", 1), [0; 0]);
+    assert!(!of("*", 1).followers.contains(0), "the other list says nothing of it");
 }

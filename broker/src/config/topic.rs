@@ -1,6 +1,6 @@
 //! The table of topic settings, and how a topic's settings come about: its own values over the broker's over the defaults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::setting::Allowed::{Any, AtLeast, Between, BetweenOrMinusOne, Checked, ListOf, OneOf};
 use super::setting::{Key, Setting, Value, elements, settings};
@@ -30,14 +30,14 @@ settings! {
         FLUSH_MESSAGES: i64 = "flush.messages", "9223372036854775807", AtLeast(1), "records", ClusterWide;
         /// Time after which a partition is synced to the disk.
         FLUSH_MS: i64 = "flush.ms", "9223372036854775807", AtLeast(0), "milliseconds", ClusterWide;
-        /// Accepted; replication quotas are not built yet.
+        /// The followers that are held to follower.replication.throttled.rate while they are not in sync (KIP-73).
         FOLLOWER_THROTTLED_REPLICAS: Vec<String> = "follower.replication.throttled.replicas", "",
             Checked(REPLICAS, |value| check_replicas("follower.replication.throttled.replicas", value)), "", ClusterWide;
         /// Bytes of the log between two entries of its offset index.
         INDEX_INTERVAL_BYTES: i32 = "index.interval.bytes", "4096", AtLeast(0), "bytes", ClusterWide;
         /// segment.bytes without its lower bound, for tests.
         INTERNAL_SEGMENT_BYTES: Option<i32> = "internal.segment.bytes", none, Any, "bytes", ClusterWide, internal;
-        /// Accepted; replication quotas are not built yet.
+        /// The replicas that, as leaders, are held to leader.replication.throttled.rate (KIP-73).
         LEADER_THROTTLED_REPLICAS: Vec<String> = "leader.replication.throttled.replicas", "",
             Checked(REPLICAS, |value| check_replicas("leader.replication.throttled.replicas", value)), "", ClusterWide;
         /// Accepted; there is no tiered storage.
@@ -203,6 +203,53 @@ pub fn resolve(broker: &Settings, overrides: &BTreeMap<String, String>) -> LogCo
         segment_jitter_ms: topic.get(SEGMENT_JITTER_MS),
         segment_ms: topic.get(SEGMENT_MS),
         unclean_leader_election_enable: topic.get(UNCLEAN_LEADER_ELECTION_ENABLE),
+    }
+}
+
+/// The replicas of a topic in one broker that its throttles hold for (KIP-73).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThrottledReplicas {
+    /// `leader.replication.throttled.replicas`.
+    pub leaders: ReplicaList,
+    /// `follower.replication.throttled.replicas`.
+    pub followers: ReplicaList,
+}
+
+/// Replicas in one broker, by partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicaList {
+    All,
+    Of(HashSet<i32>),
+}
+
+impl ThrottledReplicas {
+    pub fn of(overrides: &Values, broker_id: i32) -> ThrottledReplicas {
+        let list = |key: Key<Vec<String>>| match overrides.get(key.name()) {
+            Some(value) => ReplicaList::read(value, broker_id),
+            None => ReplicaList::Of(HashSet::new()),
+        };
+        ThrottledReplicas { leaders: list(LEADER_THROTTLED_REPLICAS), followers: list(FOLLOWER_THROTTLED_REPLICAS) }
+    }
+}
+
+impl ReplicaList {
+    fn read(value: &str, broker_id: i32) -> ReplicaList {
+        if value.trim() == "*" {
+            return ReplicaList::All;
+        }
+        let replica = |text: &str| {
+            let (partition, broker) = text.split_once(':')?;
+            Some((partition.parse::<i32>().ok()?, broker.parse::<i32>().ok()?))
+        };
+        let replicas = elements(value).filter_map(replica);
+        ReplicaList::Of(replicas.filter(|(_, broker)| *broker == broker_id).map(|(partition, _)| partition).collect())
+    }
+
+    pub fn contains(&self, partition: i32) -> bool {
+        match self {
+            ReplicaList::All => true,
+            ReplicaList::Of(partitions) => partitions.contains(&partition),
+        }
     }
 }
 

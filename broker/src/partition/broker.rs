@@ -1,8 +1,10 @@
 //! The broker as its partitions see it: who else is alive, what time it is, and who takes up what a partition asks for.
 
 use super::partition::Partition;
+use super::rate::Windows;
 use super::replica::View;
 use super::sync::SyncQueue;
+use super::throttle::Throttles;
 use crate::controller::image::MetadataImage;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,11 +37,18 @@ pub struct ReplicaSettings {
     pub lag_time_max_ms: i64,
     /// Whether consumers are sent to a replica in their own rack (`replica.selector.class`, KIP-392). Default not.
     pub rack_aware: bool,
+    /// What throttles measure their rates over.
+    pub throttle_windows: Windows,
 }
 
 impl Default for ReplicaSettings {
     fn default() -> Self {
-        ReplicaSettings { broker_id: 1, lag_time_max_ms: 30_000, rack_aware: false }
+        ReplicaSettings {
+            broker_id: 1,
+            lag_time_max_ms: 30_000,
+            rack_aware: false,
+            throttle_windows: Windows::default(),
+        }
     }
 }
 
@@ -98,6 +107,7 @@ impl Disks {
 #[derive(Debug)]
 pub struct Broker {
     pub settings: ReplicaSettings,
+    pub throttles: Throttles,
     live: RwLock<Arc<LiveBrokers>>,
     /// The metadata as it was applied last.
     image: RwLock<Arc<MetadataImage>>,
@@ -116,6 +126,7 @@ impl Broker {
     pub fn new(settings: ReplicaSettings) -> Broker {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Broker {
+            throttles: Throttles::new(settings.throttle_windows),
             settings,
             live: RwLock::default(),
             image: RwLock::default(),

@@ -6,6 +6,7 @@
 //! - Waiting (Fetch for bytes, acks=all for a commit) costs nothing while nobody waits, and no timer or task for each
 //!   partition: a waiter registers with the partitions it waits for, and is woken by whoever moves them.
 //! - A follower appends only what the leader of its own epoch sent for the end of its own log.
+//! - Replicas that are moved are throttled where that is asked for (KIP-73), those in sync never.
 //!
 //! Deliberately absent: a purgatory. A wait is a future with a deadline, held by the connection that waits.
 
@@ -19,11 +20,13 @@ mod isr;
 mod map;
 #[allow(clippy::module_inception)]
 mod partition;
+pub mod rate;
 mod reading;
 pub mod replica;
 mod sync;
 #[cfg(test)]
 pub mod testing;
+mod throttle;
 mod upkeep;
 mod waiters;
 
@@ -36,4 +39,5 @@ pub use map::{Partitions, TopicPartitions};
 pub use partition::{Append, NO_EPOCH, Partition, Placed, Progress};
 pub use reading::{Isolation, ReadRequest, Readable, Reader};
 pub use sync::start_syncing;
+pub use throttle::{Throttle, Throttled, Throttles, Throttling, UNLIMITED};
 pub use waiters::{Acks, Inbox, Interest, Subscription};

@@ -4,6 +4,7 @@ use super::broker::Broker;
 use super::error::PartitionError;
 use super::replica::{LogEnd, Replica, RoleChange, View};
 use super::sync::SyncTurn;
+use super::throttle::Flags;
 use super::waiters::{AckWaiters, Acks, Moves, Subscribers, Subscription};
 use crate::controller::image::PartitionRegistration;
 use crate::controller::request::{AlteredPartition, IsrChange};
@@ -51,6 +52,7 @@ pub struct Partition {
     pub index: i32,
     state: Mutex<State>,
     subscribers: Subscribers,
+    pub(super) throttled: Flags,
     pub(super) broker: Arc<Broker>,
     this: Weak<Partition>,
 }
@@ -181,6 +183,7 @@ impl Partition {
             index,
             state: Mutex::new(state),
             subscribers: Subscribers::default(),
+            throttled: Flags::default(),
             broker: broker.clone(),
             this: this.clone(),
         })

@@ -3,6 +3,7 @@
 use super::error::PartitionError;
 use super::partition::{NO_EPOCH, Partition, Progress, Result, State};
 use super::replica::{FollowerFetch, LogEnd};
+use super::throttle::Throttling;
 use super::waiters::Moves;
 use crate::log::{AbortedTransaction, FileSlice, Log, ReadError, UNDEFINED_EPOCH, UNDEFINED_OFFSET};
 
@@ -55,6 +56,7 @@ pub struct Readable {
     pub diverging: Option<(i32, i64)>,
     /// A replica that is nearer to the reader: it should read there, and got nothing.
     pub preferred_replica: Option<i32>,
+    pub throttling: Throttling,
 }
 
 impl Progress {
@@ -80,18 +82,20 @@ impl Partition {
         if let Some(diverging) = diverging(&state, request)? {
             return nothing(&state, Some(diverging), None);
         }
-        let mut committed = false;
+        let (mut committed, mut throttling) = (false, Throttling::None);
         if let Reader::Follower { id, broker_epoch } = *request.reader {
             check_range(&state, request.offset)?;
             let fetch = FollowerFetch { id, broker_epoch, offset: request.offset };
             committed = self.broker.view(|view| state.replica.fetched(fetch, view))?;
+            throttling = self.throttling(&state, id);
         }
-        let read = match self.nearer_replica(&state, request) {
-            Some(nearer) => nothing(&state, None, Some(nearer)),
-            None => read(&state, request),
+        let read = match (throttling, self.nearer_replica(&state, request)) {
+            (Throttling::HeldBackUntil(_), _) => nothing(&state, None, None),
+            (_, Some(nearer)) => nothing(&state, None, Some(nearer)),
+            (_, None) => read(&state, request),
         };
         self.release(state, Moves { committed, ..Moves::default() });
-        read
+        read.map(|read| Readable { throttling, ..read })
     }
 
     /// A replica in the reader's rack that has what it asks for, if this one is in another (`RackAwareReplicaSelector`).
@@ -187,7 +191,7 @@ fn diverging(state: &State, request: &ReadRequest<'_>) -> Result<Option<(i32, i6
 
 fn nothing(state: &State, diverging: Option<(i32, i64)>, preferred_replica: Option<i32>) -> Result<Readable> {
     let progress = state.progress().ok_or(PartitionError::NotLeader)?;
-    Ok(Readable { records: None, progress, aborted: None, diverging, preferred_replica })
+    Ok(Readable { records: None, progress, aborted: None, diverging, preferred_replica, throttling: Throttling::None })
 }
 
 fn read(state: &State, request: &ReadRequest<'_>) -> Result<Readable> {
@@ -199,5 +203,5 @@ fn read(state: &State, request: &ReadRequest<'_>) -> Result<Readable> {
         (Isolation::ReadCommitted, None) => Some(Vec::new()),
         _ => None,
     };
-    Ok(Readable { records, progress, aborted, diverging: None, preferred_replica: None })
+    Ok(Readable { records, progress, aborted, diverging: None, preferred_replica: None, throttling: Throttling::None })
 }

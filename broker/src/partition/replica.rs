@@ -227,6 +227,13 @@ impl Replica {
         self.leading().into_iter().flat_map(|leader| leader.followers.iter().map(|one| (one.id, one.log_end)))
     }
 
+    /// Whether the high watermark does not move past the log of the follower `id`: it is in sync, or about to be.
+    pub fn waits_for(&self, id: i32, view: View<'_>) -> bool {
+        let Some(leader) = self.leading() else { return false };
+        let mut followers = leader.followers.iter();
+        followers.any(|one| one.id == id && leader.waits_for(one, self.lag_time_max_ms, view))
+    }
+
     /// Whether too few replicas are in sync for acks=all (`min.insync.replicas`).
     pub fn is_under_min_isr(&self) -> bool {
         self.leading().is_some_and(Leader::is_under_min_isr)
@@ -448,13 +455,15 @@ impl Leader {
 
     /// The offset behind the last record that every replica has which may be in sync.
     fn committed_end(&self, lag_time_max_ms: i64, view: View<'_>) -> i64 {
-        let counts = |one: &&Follower| {
-            self.may_be_in_sync(one.id)
-                // One that is about to join is waited for: else it would never reach the high watermark of a busy leader.
-                || one.is_caught_up(self.log.end, view.now, lag_time_max_ms) && one.is_live(view)
-        };
+        let counts = |one: &&Follower| self.waits_for(one, lag_time_max_ms, view);
         let behind = self.followers.iter().filter(|one| one.log_end < self.log.durable).filter(counts);
         behind.map(|one| one.log_end).min().unwrap_or(self.log.durable)
+    }
+
+    fn waits_for(&self, one: &Follower, lag_time_max_ms: i64, view: View<'_>) -> bool {
+        self.may_be_in_sync(one.id)
+            // One that is about to join is waited for: else it would never reach the high watermark of a busy leader.
+            || one.is_caught_up(self.log.end, view.now, lag_time_max_ms) && one.is_live(view)
     }
 
     fn may_be_in_sync(&self, id: i32) -> bool {

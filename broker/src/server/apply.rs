@@ -1,14 +1,15 @@
 //! Brings this broker in line with the metadata: partitions made, led, followed, configured and deleted.
 
 use super::group_log::GroupLog;
-use crate::config::{Settings, topic};
+use crate::config::topic::ThrottledReplicas;
+use crate::config::{Settings, ThrottledRates, topic};
 use crate::controller::delta::{ImageDelta, TopicChange, TopicDelta};
 use crate::controller::image::{MetadataImage, PartitionRegistration, ResourceType, Topic};
 use crate::coordinator::Groups;
 use crate::handlers::now_ms;
 use crate::log::{FoundPartition, Log, LogConfig, LogDirs};
 use crate::partition::replica::RoleChange;
-use crate::partition::{Followers, Partition, Partitions, live_brokers};
+use crate::partition::{Followers, Partition, Partitions, Throttled, live_brokers};
 use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,6 +47,7 @@ pub struct Assigned {
     topic: Arc<Topic>,
     index: i32,
     config: Arc<LogConfig>,
+    throttled: Throttled,
 }
 
 impl Applier {
@@ -79,13 +81,19 @@ impl Applier {
     fn change(&self, image: &MetadataImage, topic: &Arc<Topic>, delta: &TopicDelta, assigned: &mut Vec<Assigned>) {
         let held = self.partitions.topic_by_id(topic.id);
         let config = LazyCell::new(|| self.log_config(image, &topic.name));
+        let throttled = LazyCell::new(|| self.throttled_replicas(image, &topic.name));
         for index in &delta.partitions {
             let Some(registration) = topic.partition(*index) else { continue };
             let ours = registration.replicas.contains(&self.broker_id);
             match held.as_ref().and_then(|held| held.partition(*index)) {
                 Some(partition) if ours => self.take_role(&partition, registration),
                 Some(partition) => self.let_go(&partition),
-                None if ours => assigned.push(Assigned { topic: topic.clone(), index: *index, config: config.clone() }),
+                None if ours => assigned.push(Assigned {
+                    topic: topic.clone(),
+                    index: *index,
+                    config: config.clone(),
+                    throttled: throttled_in(&throttled, *index),
+                }),
                 None => {}
             }
         }
@@ -122,9 +130,30 @@ impl Applier {
     }
 
     fn log_config(&self, image: &MetadataImage, name: &str) -> Arc<LogConfig> {
+        Arc::new(topic::resolve(&self.settings_now(image), image.configs.topic(name)))
+    }
+
+    /// With what was changed since the start.
+    fn settings_now(&self, image: &MetadataImage) -> Settings {
         let for_all = image.configs.default_broker();
-        let settings = self.settings.with_dynamic(for_all, image.configs.broker(self.broker_id));
-        Arc::new(topic::resolve(&settings, image.configs.topic(name)))
+        self.settings.with_dynamic(for_all, image.configs.broker(self.broker_id))
+    }
+
+    fn throttled_replicas(&self, image: &MetadataImage, name: &str) -> ThrottledReplicas {
+        ThrottledReplicas::of(image.configs.topic(name), self.broker_id)
+    }
+
+    fn set_throttled_rates(&self, image: &MetadataImage) {
+        let rates = ThrottledRates::from_settings(&self.settings_now(image));
+        let throttles = &self.partitions.broker().throttles;
+        throttles.leader.set_limit(rates.leader);
+        throttles.follower.set_limit(rates.follower);
+    }
+
+    /// Whoever is held back for `partition` by a limit that was changed looks again at once.
+    fn throttle_anew(&self, partition: &Arc<Partition>) {
+        partition.look_again();
+        self.followers.assign(partition);
     }
 
     /// Opens or makes the logs on several threads: after a crash each may have much to validate.
@@ -166,6 +195,7 @@ impl Applier {
             Ok((log, high_watermark)) => {
                 let broker = self.partitions.broker();
                 let partition = Partition::new(name.clone(), id, index, log, high_watermark, broker);
+                partition.set_throttled(assigned.throttled);
                 self.partitions.insert(partition.clone());
                 self.take_role(&partition, registration);
             }
@@ -220,16 +250,24 @@ impl Applier {
     fn configure(&self, image: &MetadataImage, delta: &ImageDelta) {
         let of = |wanted: ResourceType| delta.configs.iter().filter(move |(kind, _)| *kind == wanted);
         if of(ResourceType::Broker).next().is_some() {
+            self.set_throttled_rates(image);
             for partition in self.partitions.all() {
                 partition.set_config(self.log_config(image, &partition.topic));
+                let throttled = throttled_in(&self.throttled_replicas(image, &partition.topic), partition.index);
+                if partition.set_throttled(throttled) || throttled.any() {
+                    self.throttle_anew(&partition);
+                }
             }
             return;
         }
         for (_, name) in of(ResourceType::Topic) {
             let Some(topic) = self.partitions.topic_by_name(name) else { continue };
-            let config = self.log_config(image, name);
+            let (config, throttled) = (self.log_config(image, name), self.throttled_replicas(image, name));
             for partition in topic.all() {
                 partition.set_config(config.clone());
+                if partition.set_throttled(throttled_in(&throttled, partition.index)) {
+                    self.throttle_anew(&partition);
+                }
             }
         }
     }
@@ -249,4 +287,8 @@ impl Applier {
             }
         }
     }
+}
+
+fn throttled_in(replicas: &ThrottledReplicas, partition: i32) -> Throttled {
+    Throttled { as_leader: replicas.leaders.contains(partition), as_follower: replicas.followers.contains(partition) }
 }

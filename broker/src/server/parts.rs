@@ -15,6 +15,7 @@ use crate::controller::{ControllerClient, SUPPORTED_FEATURES, topic_name};
 use crate::coordinator::{BoxFuture, GroupConfig};
 use crate::handlers::{MetadataSettings, Rooms, Settings};
 use crate::log::{FileCache, LogDirectory, LogDirs};
+use crate::partition::rate::Windows;
 use crate::partition::{FetcherSettings, Followers, IsrChannel, ReplicaSettings};
 use crate::protocol::Uuid;
 use crate::raft::wire::{Address, Border};
@@ -227,6 +228,10 @@ pub fn replicas(config: &Config) -> ReplicaSettings {
         broker_id: config.node.id,
         lag_time_max_ms: config.replication.lag_time_max_ms,
         rack_aware: config.replication.rack_aware,
+        throttle_windows: Windows {
+            count: config.replication.throttle_windows,
+            size_ms: i64::from(config.replication.throttle_window_seconds) * 1000,
+        },
     }
 }
 

@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "log/producer_state.rs",
     "log/epochs.rs",
     "handlers/fetch/session.rs",
+    "partition/rate.rs",
     "partition/replica.rs",
 ];
 

@@ -6,6 +6,7 @@
 //! A follower's fetch says how far it has come, and is answered with records up to the log's end, with the place where its
 //! log parts from the leader's, or with a new high watermark. It does not hold up the follower's next request, which ends
 //! its wait: a follower that is given more partitions tells of them at once.
+//! Of a partition that the leader's throttle holds back (KIP-73) the follower hears nothing until it may go on.
 //! A consumer that says its rack may be sent to a replica there (KIP-392), and a follower serves it.
 //! Version notes: sessions since 7 (KIP-227); leader epochs since 9 (KIP-320); racks since 11; diverging epochs and current
 //! leaders since 12; topics by id since 13 (KIP-516); replica epochs since 15 (KIP-903); known high watermarks since 18.
@@ -16,7 +17,9 @@ mod tests;
 
 use super::Context;
 use crate::log::{FileSlice, ReadError};
-use crate::partition::{Interest, Isolation, Partition, PartitionError, Partitions, ReadRequest, Readable, Reader};
+use crate::partition::{
+    Interest, Isolation, Partition, PartitionError, Partitions, ReadRequest, Readable, Reader, Throttling,
+};
 use crate::protocol::messages::fetch::*;
 use crate::protocol::{ErrorCode, Records, Str};
 use session::{Plan, Session, Sessions, TopicKey, Wanted};
@@ -100,7 +103,7 @@ impl Fetch {
             look.put_back(&self.plan);
             return None;
         }
-        Some(look.answer(&self.plan))
+        Some(look.answer(self))
     }
 
     /// The answer, as soon as there is enough for one, or the time is over, or the client has sent its next request.
@@ -112,23 +115,31 @@ impl Fetch {
         loop {
             let look = self.look();
             match look.enough(&self) {
-                Enough::Yes => return look.answer(&self.plan),
+                Enough::Yes => return look.answer(&self),
                 Enough::Soon => {
                     look.put_back(&self.plan);
                     let soon = self.deadline.min(Instant::now() + HIGH_WATERMARK_LINGER);
                     tokio::time::timeout_at(soon, self.plan.moved(Duration::ZERO)).await.ok();
-                    return if self.plan.is_overtaken() { self.nothing() } else { self.look().answer(&self.plan) };
+                    return if self.plan.is_overtaken() { self.nothing() } else { self.look().answer(&self) };
                 }
-                Enough::No => look.put_back(&self.plan),
+                Enough::No => {}
             }
-            let moved = tokio::time::timeout_at(self.deadline, self.plan.moved(HIGH_WATERMARK_LINGER)).await;
+            let until = self.deadline.min(look.held_back_until.map_or(self.deadline, |at| self.instant(at)));
+            look.put_back(&self.plan);
+            let moved = tokio::time::timeout_at(until, self.plan.moved(HIGH_WATERMARK_LINGER)).await;
             if self.plan.is_overtaken() {
                 return self.nothing();
             }
-            if moved.is_err() {
-                return self.look().answer(&self.plan);
+            if moved.is_err() && until == self.deadline {
+                return self.look().answer(&self);
             }
         }
+    }
+
+    /// When the broker's clock shows `at`.
+    fn instant(&self, at: i64) -> Instant {
+        let pause = at.saturating_sub(self.partitions.broker().now());
+        Instant::now() + Duration::from_millis(u64::try_from(pause).unwrap_or(0))
     }
 
     /// The news are for the request that came behind this one.
@@ -151,7 +162,7 @@ impl Fetch {
     fn look(&self) -> Look {
         let mut session = self.plan.session();
         let asks_nothing = session.is_empty();
-        let mut look = Look { answers: Vec::new(), bytes: 0, errors: false, news: false, asks_nothing };
+        let mut look = Look { asks_nothing, ..Look::default() };
         for place in session.take_due() {
             let left = self.limits.bytes_max.saturating_sub(look.bytes);
             let is_unread = left == 0 && look.bytes > 0;
@@ -259,9 +270,14 @@ struct Answer {
 }
 
 /// What a look at the partitions that were due has found.
+#[derive(Default)]
 struct Look {
     answers: Vec<Answer>,
     bytes: usize,
+    /// Of these, those that count for the leader's throttle (KIP-73).
+    throttled_bytes: usize,
+    /// The first moment at which one may have records that the throttle holds back.
+    held_back_until: Option<i64>,
     /// Something that the client has to act on at once.
     errors: bool,
     news: bool,
@@ -293,10 +309,13 @@ impl Look {
             Err(_) => true,
             Ok(read) => read.diverging.is_some() || read.preferred_replica.is_some(),
         };
-        let is_new = read.as_ref().is_ok_and(|read| wanted.is_news(told(read)));
+        let is_held_back = self.throttle(read.as_ref().map_or(Throttling::None, |read| read.throttling), bytes);
+        let stays_due = is_unread || is_held_back;
+        // To one that is held back, how far the others are is no news to hurry for.
+        let is_new = !is_held_back && read.as_ref().is_ok_and(|read| wanted.is_news(told(read)));
         if bytes == 0 && !acts && !is_new && !is_full {
             wanted.is_named = false;
-            if is_unread {
+            if stays_due {
                 session.make_due(place);
             }
             return;
@@ -304,7 +323,19 @@ impl Look {
         self.bytes += bytes;
         self.errors |= acts;
         self.news |= is_new;
-        self.answers.push(Answer { place, read, is_settled: bytes == 0 && !acts && !is_unread });
+        self.answers.push(Answer { place, read, is_settled: bytes == 0 && !acts && !stays_due });
+    }
+
+    /// Takes note of what the leader's throttle says. Whether it holds records back.
+    fn throttle(&mut self, throttling: Throttling, bytes: usize) -> bool {
+        match throttling {
+            Throttling::None => {}
+            Throttling::Counts => self.throttled_bytes += bytes,
+            Throttling::HeldBackUntil(at) => {
+                self.held_back_until = Some(self.held_back_until.map_or(at, |first| first.min(at)));
+            }
+        }
+        matches!(throttling, Throttling::HeldBackUntil(_))
     }
 
     fn enough(&self, fetch: &Fetch) -> Enough {
@@ -320,9 +351,11 @@ impl Look {
         self.answers.iter().for_each(|answer| session.make_due(answer.place));
     }
 
-    fn answer(self, plan: &Plan) -> Fetched {
-        let mut session = plan.session();
-        let mut response = FetchResponse { session_id: plan.session_id, ..Default::default() };
+    fn answer(self, fetch: &Fetch) -> Fetched {
+        let broker = fetch.partitions.broker();
+        broker.throttles.leader.count(broker.now(), self.throttled_bytes);
+        let mut session = fetch.plan.session();
+        let mut response = FetchResponse { session_id: fetch.plan.session_id, ..Default::default() };
         let (mut slices, mut records) = (Vec::new(), 0);
         for Answer { place, read, is_settled } in self.answers {
             let wanted = session.wanted(place);
@@ -358,7 +391,7 @@ fn data(wanted: &Wanted, read: Result<Readable, Failure>) -> (PartitionData<'sta
         Err(Failure { code, current_leader, log_start_offset }) => {
             (PartitionData { error_code: code.code(), current_leader, log_start_offset, ..empty }, None)
         }
-        Ok(Readable { records, progress, aborted, diverging, preferred_replica }) => {
+        Ok(Readable { records, progress, aborted, diverging, preferred_replica, throttling: _ }) => {
             let length = records.as_ref().map_or(0, |slice| slice.length);
             let diverging = diverging.map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset });
             let data = PartitionData {

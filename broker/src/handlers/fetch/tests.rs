@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::log::LogConfig;
-use crate::partition::Acks;
 use crate::partition::testing::{Node, TOPIC_ID, append, registration};
+use crate::partition::{Acks, Throttle, Throttled, UNLIMITED};
 use std::net::{IpAddr, Ipv4Addr};
 
 const VERSION: i16 = 18;
@@ -202,4 +202,67 @@ fn a_follower_serves_consumers_but_no_followers() {
     let expected = LeaderIdAndEpoch { leader_id: 3, leader_epoch: 5 };
     assert_eq!(told(&answer)[0].error_code, ErrorCode::NotLeaderOrFollower.code());
     assert_eq!(told(&answer)[0].current_leader, expected);
+}
+
+/// Puts partition 0 under a limit of one byte a second.
+fn throttle(leader: &Leader) -> &Throttle {
+    leader.node.partition().set_throttled(Throttled { as_leader: true, as_follower: false });
+    let throttle = &leader.node.partitions.broker().throttles.leader;
+    throttle.set_limit(1);
+    throttle
+}
+
+#[tokio::test]
+async fn a_throttle_holds_back_a_partition_that_lags_and_no_other() {
+    let leader = leader(2, &[1]);
+    let throttle = throttle(&leader);
+    (0..3).for_each(|_| leader.append(0));
+    let one_batch = |offset| FetchPartition { partition_max_bytes: 1, ..wanted(0, offset) };
+    let first = leader.at_once(&request(FOLLOWER, (0, 0), vec![one_batch(0), wanted(1, 0)]));
+    assert_eq!(first.records, 1, "nothing has passed before");
+    let session = first.response.session_id;
+
+    let fetch = leader.begin(&request(FOLLOWER, (session, 1), vec![one_batch(1)]));
+    assert!(fetch.at_once().is_none());
+    let waiting = tokio::spawn(fetch.wait());
+    tokio::task::yield_now().await;
+    leader.append(1);
+    let answer = soon(waiting).await.unwrap();
+    assert_eq!((places(&answer), answer.records), (vec![1], 1));
+    let news = soon(leader.begin(&request(FOLLOWER, (session, 2), vec![wanted(1, 1)])).wait()).await;
+    assert_eq!((places(&news), news.records), (vec![1], 0), "its new high watermark");
+
+    let fetch = leader.begin(&request(FOLLOWER, (session, 3), vec![]));
+    assert!(fetch.at_once().is_none());
+    let waiting = tokio::spawn(fetch.wait());
+    tokio::task::yield_now().await;
+    throttle.set_limit(UNLIMITED);
+    leader.node.partition().look_again();
+    assert_eq!(places(&soon(waiting).await.unwrap()), [0], "as soon as the limit is gone");
+}
+
+#[test]
+fn a_throttle_counts_what_a_follower_in_sync_takes_and_never_holds_it_back() {
+    let leader = leader(1, &[1, 2]);
+    let throttle = throttle(&leader);
+    let session = begin_session(&leader, 1);
+    for offset in 0..3 {
+        leader.append(0);
+        let answer = leader.at_once(&request(FOLLOWER, (session, offset + 1), vec![wanted(0, offset.into())]));
+        assert_eq!(answer.records, 1);
+    }
+    assert!(throttle.resumes_at(leader.node.partitions.broker().now()).is_some());
+}
+
+#[test]
+fn a_follower_that_the_high_watermark_waits_for_is_not_held_back() {
+    let leader = leader(1, &[1]);
+    let throttle = throttle(&leader);
+    leader.append(0);
+    let session = leader.at_once(&request(FOLLOWER, (0, 0), vec![wanted(0, 0)])).response.session_id;
+    assert!(throttle.resumes_at(leader.node.partitions.broker().now()).is_some());
+    // It has all now, and the next record is not committed without it.
+    drop(leader.begin(&request(FOLLOWER, (session, 1), vec![wanted(0, 1)])).at_once());
+    leader.append(0);
+    assert_eq!(leader.at_once(&request(FOLLOWER, (session, 2), vec![wanted(0, 1)])).records, 1);
 }

@@ -27,6 +27,8 @@ struct Target {
     failures: u32,
     /// Not to be named before.
     resting_until: Option<Instant>,
+    /// Whether it lacks committed records, as far as its leader has told.
+    lags: bool,
 }
 
 pub struct Fetcher {
@@ -144,9 +146,11 @@ impl Fetcher {
 
     async fn wait(&self, connection: &mut Connection) -> Result<Step, ConnectionError> {
         let socket_timeout = Duration::from_millis(self.settings.socket_timeout_ms);
-        let patience = socket_timeout + Duration::from_millis(self.settings.wait_max_ms.max(0) as u64);
+        let asks = connection.under_way() > 0;
+        let wait = Duration::from_millis(self.settings.wait_max_ms.max(0) as u64);
+        let patience = if asks { socket_timeout + wait } else { Duration::MAX };
         // While the session is begun, the leader could not take a second request.
-        let may_send = connection.under_way() < UNDER_WAY_MAX && self.has_session;
+        let may_send = !asks || connection.under_way() < UNDER_WAY_MAX && self.has_session;
         let rested = self.resting.iter().filter_map(|key| self.targets.get(key)?.resting_until).min();
         tokio::select! {
             biased;
@@ -164,7 +168,8 @@ impl Fetcher {
                 Order::Follow(partition) => {
                     let key = (partition.topic_id, partition.index);
                     let asked = self.targets.get(&key).and_then(|before| before.asked);
-                    let target = Target { partition, asked, is_due: false, failures: 0, resting_until: None };
+                    let target =
+                        Target { partition, asked, is_due: false, failures: 0, resting_until: None, lags: true };
                     self.targets.insert(key, target);
                     self.make_due(key);
                 }
@@ -213,6 +218,14 @@ impl Fetcher {
     async fn send(&mut self, connection: &mut Connection) -> Result<(), ConnectionError> {
         self.sync_unnamed().await;
         let topics = self.name_due();
+        // One that is named is known anew, whatever was the matter with it.
+        let Fetcher { targets, forgotten: left, .. } = self;
+        left.retain(|key| targets.get(key).is_none_or(|target| target.asked.is_none()));
+        let waits_already = connection.under_way() > 0 && left.is_empty();
+        if topics.is_empty() && (waits_already || targets.values().all(|target| target.asked.is_none())) {
+            // A request for nothing is answered at once. What was left out is said with the next one.
+            return Ok(());
+        }
         let begins = self.session_epoch == 0;
         let forgotten_topics_data = if begins { Vec::new() } else { forgotten(&self.forgotten) };
         self.forgotten.clear();
@@ -261,6 +274,13 @@ impl Fetcher {
                 }
                 continue;
             };
+            if let Some(pause) = target.partition.held_back(target.lags) {
+                target.resting_until = Some(Instant::now() + pause);
+                let is_known = target.asked.take().is_some();
+                self.forgotten.extend(is_known.then_some(key));
+                self.resting.push(key);
+                continue;
+            }
             target.asked = Some(position);
             if topics.last().is_none_or(|last| last.topic_id != key.0) {
                 topics.push(FetchTopic { topic_id: key.0, ..Default::default() });
@@ -314,6 +334,9 @@ impl Fetcher {
             Ok(position) => {
                 target.failures = 0;
                 target.asked = Some(position);
+                if data.high_watermark >= 0 {
+                    target.lags = position.offset < data.high_watermark;
+                }
                 if position.awaits_sync {
                     unsynced.push(key);
                 }
@@ -389,6 +412,7 @@ fn follow(partition: &Partition, asked: &Position, data: &PartitionData<'_>, now
                 _ => &[],
             };
             let (high_watermark, log_start_offset) = (data.high_watermark, data.log_start_offset);
+            partition.count_followed(records.len());
             Ok(partition.follow(asked, FetchedRecords { records, high_watermark, log_start_offset }, now)?)
         }
         ErrorCode::OffsetOutOfRange if data.log_start_offset >= 0 => {
