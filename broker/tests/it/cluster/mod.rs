@@ -15,6 +15,7 @@ mod kills;
 mod quorum;
 mod refusals;
 mod restarts;
+mod throttles;
 mod tools;
 
 use std::time::Duration;
