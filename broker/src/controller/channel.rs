@@ -11,7 +11,7 @@ use crate::protocol::{ApiKey, ErrorCode};
 use crate::raft::ReplicaId;
 use crate::raft::wire::{Address, Border};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a connection may take to be made.
@@ -29,13 +29,16 @@ pub(super) struct Channel {
     requests: Slot,
     /// For heartbeats, which wait for nothing. That it closes tells the controller that this process has ended.
     heartbeats: Slot,
+    /// Connections that heartbeats were given up on: open until one is heard on another, or the controller, when it gets
+    /// around to it, would see the end of this process in theirs.
+    retired: Mutex<Vec<Arc<Client>>>,
 }
 
 type Slot = tokio::sync::Mutex<Option<(ReplicaId, Arc<Client>)>>;
 
 impl Channel {
     pub fn new(border: Arc<Border>, client_id: String) -> Channel {
-        Channel { border, client_id, requests: Slot::default(), heartbeats: Slot::default() }
+        Channel { border, client_id, requests: Slot::default(), heartbeats: Slot::default(), retired: Mutex::default() }
     }
 
     /// Whether a request goes to another node as a message of its own; all others arrive there as clients sent them.
@@ -95,10 +98,21 @@ impl Channel {
     ) -> Result<T, CallError> {
         let client = self.client(slot, leader).await?;
         let called = tokio::time::timeout(timeout, call(&client)).await.unwrap_or(Err(CallError::TimedOut(timeout)));
-        if matches!(called, Err(CallError::TimedOut(_))) {
-            client.close();
+        let is_heartbeat = std::ptr::eq(slot, &self.heartbeats);
+        match &called {
+            Err(CallError::TimedOut(_)) if is_heartbeat => {
+                let given_up = slot.lock().await.take_if(|(_, kept)| Arc::ptr_eq(kept, &client));
+                self.retire(given_up.map(|(_, client)| client));
+            }
+            Err(CallError::TimedOut(_)) => client.close(),
+            Ok(_) if is_heartbeat => self.retired.lock().expect("no panic while held").clear(),
+            _ => {}
         }
         called
+    }
+
+    fn retire(&self, client: Option<Arc<Client>>) {
+        self.retired.lock().expect("no panic while held").extend(client);
     }
 
     async fn client(&self, slot: &Slot, leader: ReplicaId) -> Result<Arc<Client>, CallError> {

@@ -26,6 +26,9 @@ const PARTITION: i32 = 0;
 /// Beside the log's directory: what a formatted cluster starts with.
 const BOOTSTRAP: &str = "bootstrap.checkpoint";
 const QUORUM_STATE: &str = "quorum-state";
+/// There from the first start in this directory on, until the node has all that its quorum has committed: it may have had
+/// another disk before.
+const STARTED_WITH_NOTHING: &str = "started-with-nothing";
 
 /// Why the metadata cannot be loaded. Each is one clear line for who starts the node.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,8 @@ pub struct MetadataLog {
 pub struct Found {
     pub log: MetadataLog,
     pub election: ElectionState,
+    /// Whether the node was started with nothing, and has not been found to have all since.
+    pub started_with_nothing: bool,
     pub outline: LogView,
     /// What the latest snapshot says, which is committed.
     pub snapshot: Loader,
@@ -82,9 +87,14 @@ impl MetadataLog {
         let config = Arc::new(config);
         if !path.exists() {
             let log = Log::create(directory, TOPIC, PARTITION, METADATA_TOPIC_ID, config, now).map_err(io)?;
-            let log = MetadataLog { log, directory: path, voters, state_version: 0 };
+            let started_with_nothing = voters.len() > 1;
+            if started_with_nothing {
+                replace(&path.join(STARTED_WITH_NOTHING), b"").map_err(io)?;
+            }
+            let log = MetadataLog { log, directory: path.clone(), voters, state_version: 0 };
             let (election, outline) = (ElectionState::default(), LogView::default());
-            return Ok(Found { log, election, outline, snapshot: Loader::default(), whole: Loader::default() });
+            let (snapshot, whole) = (Loader::default(), Loader::default());
+            return Ok(Found { log, election, started_with_nothing, outline, snapshot, whole });
         }
         snapshot_files::remove_unfinished(&path).map_err(io)?;
         let state = read_quorum_state(&path)?;
@@ -105,8 +115,9 @@ impl MetadataLog {
         let start = start(&path, &mut log).map_err(io)?;
         let mut outline = LogView::starting_at(start, latest(&path).map_err(io)?);
         outline.append(&behind(batches, start));
+        let started_with_nothing = path.join(STARTED_WITH_NOTHING).exists();
         let log = MetadataLog { log, directory: path, voters, state_version: state.version };
-        Ok(Found { log, election: state.election, outline, snapshot, whole })
+        Ok(Found { log, election: state.election, started_with_nothing, outline, snapshot, whole })
     }
 
     /// Where the log's files are.
@@ -181,6 +192,14 @@ impl MetadataLog {
             _ => quorum_state::encode_v1(state),
         };
         replace(&self.directory.join(QUORUM_STATE), text.as_bytes())
+    }
+
+    /// The node has all that its quorum has committed.
+    pub fn has_all(&self) -> io::Result<()> {
+        match fs::remove_file(self.directory.join(STARTED_WITH_NOTHING)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub fn close(&mut self) -> io::Result<()> {

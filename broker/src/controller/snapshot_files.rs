@@ -108,6 +108,10 @@ pub fn write_part(directory: &Path, id: SnapshotId, position: i64, bytes: &[u8])
 /// Syncs a snapshot that was written whole, and gives it its name.
 pub fn finish(directory: &Path, id: SnapshotId) -> io::Result<()> {
     let part = part(directory, id);
+    if !part.exists() && path(directory, id).exists() {
+        // A try before this one came so far.
+        return Ok(());
+    }
     File::options().write(true).open(&part)?.sync_data()?;
     fs::rename(&part, path(directory, id))?;
     File::open(directory)?.sync_all()

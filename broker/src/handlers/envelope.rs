@@ -16,28 +16,35 @@ pub async fn handle(rooms: &Rooms, peer: &Peer, request: EnvelopeRequest<'_>) ->
         return failed(ErrorCode::NotController);
     }
     match answer(rooms, peer, &request).await {
-        Some(bytes) => EnvelopeResponse { response_data: Some(bytes.into()), error_code: 0 },
-        None => failed(ErrorCode::InvalidRequest),
+        Ok(bytes) => EnvelopeResponse { response_data: Some(bytes.into()), error_code: 0 },
+        Err(code) => failed(code),
     }
 }
 
-async fn answer(rooms: &Rooms, peer: &Peer, envelope: &EnvelopeRequest<'_>) -> Option<Vec<u8>> {
+/// Errors: `InvalidRequest`, where there is no request inside that is handed on; `NotController`.
+async fn answer(rooms: &Rooms, peer: &Peer, envelope: &EnvelopeRequest<'_>) -> Result<Vec<u8>, ErrorCode> {
     const LENGTH_BYTES: usize = 4;
+    const INVALID: ErrorCode = ErrorCode::InvalidRequest;
     let frame = &envelope.request_data;
-    let prefix = RequestPrefix::read(frame).ok()?;
-    let api = ApiKey::from_code(prefix.api_key).filter(|api| api.is_forwarded() && api.answers(prefix.api_version))?;
-    let inner = RequestFrame::read(api, prefix, frame).ok()?;
+    let prefix = RequestPrefix::read(frame).map_err(|_| INVALID)?;
+    let api = ApiKey::from_code(prefix.api_key);
+    let api = api.filter(|api| api.is_forwarded() && api.answers(prefix.api_version)).ok_or(INVALID)?;
+    let inner = RequestFrame::read(api, prefix, frame).map_err(|_| INVALID)?;
     let context = Context {
         version: inner.version,
         client_id: inner.client_id.as_deref().unwrap_or_default(),
-        client_host: address(&envelope.client_host_address)?,
+        client_host: address(&envelope.client_host_address).ok_or(INVALID)?,
         listener: &peer.listener,
         now: now_ms(),
         is_forwarded: true,
     };
-    match Box::pin(rooms.dispatch(peer, &inner, &context)).await.ok()? {
-        Answer::Now(mut response) => Some(response.frame.bytes.split_off(LENGTH_BYTES)),
-        Answer::Later(_) | Answer::Silence => None,
+    match Box::pin(rooms.dispatch(peer, &inner, &context)).await.map_err(|_| INVALID)? {
+        // It has ceased to lead meanwhile: the broker asks its successor.
+        Answer::Now(response) if response.frame.errors.contains(&ErrorCode::NotController.code()) => {
+            Err(ErrorCode::NotController)
+        }
+        Answer::Now(mut response) => Ok(response.frame.bytes.split_off(LENGTH_BYTES)),
+        Answer::Later(_) | Answer::Silence => Err(INVALID),
     }
 }
 

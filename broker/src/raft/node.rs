@@ -117,6 +117,16 @@ impl Node {
         peers.min(self.role_deadline())
     }
 
+    /// Whether the node may have lost its disk, and has not been found to have all since (see the room's invariants).
+    pub fn may_have_lost_its_disk(&self) -> bool {
+        self.may_have_lost_its_disk
+    }
+
+    /// The node was started with nothing some starts ago, and had not been found to have all when it ended.
+    pub fn started_with_nothing(&mut self) {
+        self.may_have_lost_its_disk = true;
+    }
+
     /// This node.
     pub fn local(&self) -> ReplicaKey {
         self.settings.local

@@ -28,7 +28,8 @@ pub struct Settings {
     /// Milliseconds between a failed request and the next to the same node (`controller.quorum.retry.backoff.ms`).
     /// Default 20.
     pub retry_backoff_ms: i64,
-    /// Bytes of records or of a snapshot in one answer, at most. 8 MiB, as in Kafka.
+    /// Bytes of records or of a snapshot in one answer, at most. 1 MiB: an answer must arrive within `request_timeout_ms`, on
+    /// slow links too. Kafka's is 8 MiB, and its timeout longer.
     pub fetch_bytes_max: i32,
 }
 
@@ -42,7 +43,7 @@ impl Settings {
             election_backoff_max_ms: 250,
             request_timeout_ms: 500,
             retry_backoff_ms: 20,
-            fetch_bytes_max: 8 << 20,
+            fetch_bytes_max: 1 << 20,
         }
     }
 

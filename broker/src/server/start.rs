@@ -10,6 +10,7 @@ use super::sockets::{self, BoundListener, BoundListeners};
 use super::upkeep::{Upkeep, UpkeepConfig};
 use crate::admin::Admin;
 use crate::config::Config;
+use crate::controller::ControllerClient;
 use crate::controller::driver::Driver;
 use crate::coordinator::Groups;
 use crate::handlers::fetch::session::Sessions;
@@ -35,6 +36,8 @@ const HAND_OVER_WAIT: Duration = Duration::from_secs(10);
 const QUORUM_HAND_OVER_WAIT: Duration = Duration::from_secs(1);
 /// How long a node waits for its cluster before it says so.
 const QUORUM_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two reminders of that.
+const QUORUM_REMINDER: Duration = Duration::from_secs(30);
 
 /// A running node.
 pub struct Server {
@@ -134,6 +137,7 @@ impl Server {
             connections,
         };
         server.serve(controllers, Serves::Controllers, &server.sockets.controllers);
+        tokio::spawn(say_while_leaderless(server.rooms.controller.clone(), server.voters()));
         if let Some(registration) = parts::controller_registration(&server.config) {
             tokio::spawn(controller_registration::keep(server.rooms.controller.clone(), registration));
         }
@@ -158,11 +162,17 @@ impl Server {
         Ok(())
     }
 
+    /// The voters, as the configuration names them.
+    fn voters(&self) -> String {
+        let voter = |(id, (host, port)): (&i32, &(String, u16))| format!("{id}@{host}:{port}");
+        self.config.quorum.voters.iter().map(voter).collect::<Vec<_>>().join(",")
+    }
+
     async fn await_quorum(&self) {
         let leader = self.rooms.controller.leader_known();
         tokio::pin!(leader);
         while tokio::time::timeout(QUORUM_PATIENCE, &mut leader).await.is_err() {
-            warn!(voters = ?self.config.quorum.voters, "no controller is active yet: waiting for a majority of the voters");
+            warn!(voters = self.voters(), "no controller is active yet: waiting for a majority of the voters");
         }
     }
 
@@ -293,6 +303,21 @@ impl Server {
             };
             tokio::spawn(listener.run(stopping.subscribe(), alive));
         }
+    }
+}
+
+/// A line again and again while a quorum that had a leader has none.
+async fn say_while_leaderless(controller: Arc<ControllerClient>, voters: String) {
+    loop {
+        controller.leader_known().await;
+        controller.leaderless_for(QUORUM_PATIENCE).await;
+        warn!(voters, "no controller is active: metadata stands still until a majority of the voters is up");
+        tokio::time::sleep(QUORUM_REMINDER).await;
+        while controller.leader().leader.is_none() {
+            warn!(voters, "still no controller is active");
+            tokio::time::sleep(QUORUM_REMINDER).await;
+        }
+        info!("a controller is active again");
     }
 }
 

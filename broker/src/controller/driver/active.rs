@@ -79,12 +79,15 @@ impl Active {
         active
     }
 
-    /// Decides about a request. It is answered once what it rests on is committed; what changes nothing and is urgent
-    /// (heartbeats never wait behind commits), at once.
+    /// Decides about a request. It is answered once what it rests on is committed; but a heartbeat at once, or the next would
+    /// be late because of this one's commit. Only a broker that may end has to be sure of it.
     pub fn decide(&mut self, now: i64, random: &mut StdRng, request: Request, answer: Answer) {
-        let urgent = matches!(request, Request::BrokerHeartbeat(_));
         let (response, records) = self.controller.handle(now, random, request);
-        let at_once = urgent && records.is_empty();
+        let at_once = match &response {
+            Response::BrokerHeartbeat(Ok(answer)) => !answer.should_shut_down,
+            Response::BrokerHeartbeat(Err(_)) => true,
+            _ => false,
+        };
         self.apply(&records, now);
         if at_once {
             answer_all(vec![(answer, response)], 0);

@@ -165,7 +165,7 @@ impl Driver {
         let bootstrap = read_bootstrap(&config.directory)?;
         let path = found.log.directory().to_owned();
         let spawn_failed = |source| MetadataError::Io { path: path.clone(), source };
-        let Found { log, election, outline, snapshot, whole } = found;
+        let Found { log, election, started_with_nothing, outline, snapshot, whole } = found;
 
         let (work, queue) = mpsc::channel();
         let unknown = LeaderAndEpoch { leader: None, epoch: LeaderEpoch(0) };
@@ -179,11 +179,17 @@ impl Driver {
         let latest_snapshot = outline.latest_snapshot();
         let voters: BTreeSet<i32> = config.quorum.voters.iter().map(|voter| voter.0).collect();
         let agreed = whole.leaders_voters == voters;
+        let mut node = raft::Node::new(config.quorum, election, outline, config.seed, clock.now());
+        if started_with_nothing {
+            node.started_with_nothing();
+        }
         let worker = Worker {
             clock,
             links: links::Links::new(border.clone(), work.clone(), timeout_ms),
             syncs: sync::start(work.clone()).map_err(spawn_failed)?,
-            node: raft::Node::new(config.quorum, election, outline, config.seed, clock.now()),
+            node,
+            lacks_records: started_with_nothing,
+            decides_again_at: i64::MIN,
             log,
             loader: snapshot,
             preloaded: Some(whole),

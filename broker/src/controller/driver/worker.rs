@@ -8,7 +8,7 @@ use super::snapshots::Snapshots;
 use super::sync::Sync;
 use super::{Clock, Work};
 use crate::controller::delta::ImageDelta;
-use crate::controller::image::MetadataImage;
+use crate::controller::image::{MetadataImage, NO_LEADER};
 use crate::controller::loader::{Loader, leaders_voters};
 use crate::controller::metadata_log::{MetadataError, MetadataLog};
 use crate::controller::request::{Refusal, Request};
@@ -35,6 +35,8 @@ use tracing::{error, info, warn};
 const GROUP_BYTES: usize = 4 << 20;
 /// Bytes of the log that are replayed at a time.
 const REPLAY_BYTES: usize = 1 << 20;
+/// What is taken in before anything is proposed and time is looked at, however much more has arrived.
+const TURN_MAX: usize = 1000;
 /// Between two tries of what the disk refuses.
 const DISK_PAUSE: Duration = Duration::from_millis(200);
 
@@ -70,6 +72,10 @@ pub struct Worker {
     pub random: StdRng,
     /// The voters as this node's configuration has them.
     pub voters: BTreeSet<i32>,
+    /// Whether the directory says that this node may have lost its disk.
+    pub lacks_records: bool,
+    /// When the controller may decide by time again, behind a write that the disk refused.
+    pub decides_again_at: i64,
     pub belonging: Belonging,
     /// What was complained of, and when: each once in a while.
     pub complained: HashMap<String, i64>,
@@ -103,6 +109,7 @@ impl Worker {
         self.step(Event::Tick)?;
         loop {
             let patience = self.next_deadline().saturating_sub(self.clock.now()).clamp(0, 3_600_000);
+            let mut taken = 0;
             let mut next = match queue.recv_timeout(Duration::from_millis(patience as u64)) {
                 Ok(work) => Some(work),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -113,7 +120,8 @@ impl Worker {
                 if self.take(work)?.is_break() {
                     return Ok(());
                 }
-                next = queue.try_recv().ok();
+                taken += 1;
+                next = if taken < TURN_MAX { queue.try_recv().ok() } else { None };
             }
             self.propose()?;
             self.do_what_is_due()?;
@@ -122,6 +130,7 @@ impl Worker {
 
     fn next_deadline(&self) -> i64 {
         let controller = self.active.as_ref().map_or(i64::MAX, |active| active.controller.next_deadline());
+        let controller = controller.max(self.decides_again_at);
         let node = if self.belonging == Belonging::Differs { i64::MAX } else { self.node.next_deadline() };
         node.min(controller).min(self.snapshots.next_at())
     }
@@ -169,7 +178,9 @@ impl Worker {
         if self.node.next_deadline() <= now && self.belonging != Belonging::Differs {
             self.step(Event::Tick)?;
         }
-        if let Some(active) = self.active.as_mut().filter(|active| active.controller.next_deadline() <= now) {
+        let may_decide = now >= self.decides_again_at;
+        let is_due = |active: &&mut Active| may_decide && active.controller.next_deadline() <= now;
+        if let Some(active) = self.active.as_mut().filter(is_due) {
             active.tick(now);
             self.propose()?;
         }
@@ -195,6 +206,7 @@ impl Worker {
             error!(log = %self.log.directory().display(), %error, "the metadata log cannot be written");
             let refusal = Refusal::new(ErrorCode::KafkaStorageError, "The metadata log cannot be written.");
             active.refuse(self.loader.image(), &refusal);
+            self.decides_again_at = now + DISK_PAUSE.as_millis() as i64;
             // Another voter's disk may have room. A quorum of one has no other.
             return if self.voters.len() > 1 { self.step(Event::Resign) } else { Ok(()) };
         }
@@ -209,6 +221,10 @@ impl Worker {
     fn carry_out(&mut self) -> Result<()> {
         while let Some(action) = self.actions.pop_front() {
             self.carry_out_one(action)?;
+        }
+        if self.lacks_records && !self.node.may_have_lost_its_disk() {
+            self.insist("what this node has", |log| log.has_all())?;
+            self.lacks_records = false;
         }
         self.take_over_if_ready()
     }
@@ -352,7 +368,15 @@ impl Worker {
 
     fn install_snapshot(&mut self, id: SnapshotId, now: i64) -> Result<()> {
         info!(snapshot = %id, "the metadata comes from a snapshot of the leader's");
-        self.loader = self.log.install_snapshot(id, now)?;
+        self.loader = loop {
+            match self.log.install_snapshot(id, now) {
+                Err(MetadataError::Io { path, source }) if !self.stopping.load(Ordering::Relaxed) => {
+                    error!(log = %path.display(), error = %source, "a snapshot cannot be taken over; this node waits until it can");
+                    std::thread::sleep(DISK_PAUSE);
+                }
+                installed => break installed?,
+            }
+        };
         self.preloaded = None;
         self.snapshots.installed(id);
         let published = self.published.clone().unwrap_or_default();
@@ -363,8 +387,8 @@ impl Worker {
     fn committed(&mut self, high_watermark: i64) -> Result<()> {
         let Some(active) = &mut self.active else {
             self.replay_to(high_watermark)?;
-            let delta = self.loader.take_delta();
             if !self.loader.in_transaction() {
+                let delta = self.loader.take_delta();
                 self.publish(delta);
             }
             return Ok(());
@@ -405,6 +429,9 @@ impl Worker {
     /// Shows the committed image.
     fn publish(&mut self, delta: ImageDelta) {
         let image = Arc::new(self.loader.image().clone());
+        if let Some(before) = self.published.as_ref().filter(|_| self.active.is_some()) {
+            say_who_is_fenced(before, &image, &delta);
+        }
         let delta = if self.published.is_none() { ImageDelta::everything(&image) } else { delta };
         self.published = Some(image.clone());
         self.publications.send(Publication::Image(image, delta)).ok();
@@ -459,5 +486,18 @@ impl Worker {
             return Ok(());
         }
         self.step(Event::LogStartMoved(before))
+    }
+}
+
+/// A line for each broker that has come or gone.
+fn say_who_is_fenced(before: &MetadataImage, after: &MetadataImage, delta: &ImageDelta) {
+    for id in &delta.brokers {
+        let is_fenced = |image: &MetadataImage| image.brokers.get(id).is_none_or(|broker| broker.fenced);
+        let leaderless = after.topics.led_by(NO_LEADER);
+        match (is_fenced(before), is_fenced(after)) {
+            (false, true) => warn!(broker = id, partitions_without_a_leader = leaderless, "a broker is fenced"),
+            (true, false) => info!(broker = id, partitions_without_a_leader = leaderless, "a broker is unfenced"),
+            _ => {}
+        }
     }
 }
