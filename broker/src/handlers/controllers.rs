@@ -58,8 +58,8 @@ impl Rooms {
                 let heartbeat = wire::read_broker_heartbeat(read(request)?);
                 let (id, epoch) = (heartbeat.id, heartbeat.epoch);
                 let outcome = decided!(Ok(Request::BrokerHeartbeat(heartbeat)), BrokerHeartbeat);
-                if outcome.is_ok() {
-                    self.broker_connections.heard(&peer.heard, id, epoch);
+                if let (Ok(_), Some(heard)) = (&outcome, &peer.heard) {
+                    self.broker_connections.heard(heard, id, epoch);
                 }
                 self.respond(request, &wire::broker_heartbeat_response(&outcome))
             }

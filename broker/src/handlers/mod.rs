@@ -73,8 +73,8 @@ pub struct Peer {
     /// The name of the listener it came in by.
     pub listener: Arc<str>,
     pub serves: Serves,
-    /// The broker that says on this connection that it lives.
-    pub heard: Heard,
+    /// The broker that says on this connection that it lives; `None` where only clients are heard.
+    pub heard: Option<Heard>,
 }
 
 /// Whom a listener is for.

@@ -96,7 +96,12 @@ impl Listener {
         }
         let connection = Connection {
             socket,
-            peer: Peer { address, listener: self.name.clone(), serves: self.serves, heard: Arc::default() },
+            peer: Peer {
+                address,
+                listener: self.name.clone(),
+                serves: self.serves,
+                heard: (self.serves == Serves::Controllers).then(Arc::default),
+            },
             rooms: self.rooms.clone(),
             buffer: FrameBuffer::new(self.buffers.clone(), self.config.request_bytes_max),
             idle_max: self.config.idle_ms_max.map_or(NEVER, Duration::from_millis),
@@ -104,10 +109,11 @@ impl Listener {
         };
         tokio::spawn(async move {
             let _held = (permit, alive, metrics.connections.open());
-            let (rooms, peer) = (connection.rooms.clone(), connection.peer.clone());
-            let (listener, end) = (peer.listener.clone(), connection.run().await);
-            if !matches!(end, End::Shutdown) {
-                rooms.broker_connections.closed(&peer.heard);
+            let (rooms, listener) = (connection.rooms.clone(), connection.peer.listener.clone());
+            let heard = connection.peer.heard.clone();
+            let end = connection.run().await;
+            if let Some(heard) = heard.filter(|_| !matches!(end, End::Shutdown)) {
+                rooms.broker_connections.closed(&heard);
             }
             if end.is_clients_fault() {
                 rooms.client_faults.warn(|left_out| {

@@ -17,6 +17,9 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// The level of `eligible.leader.replicas.version` that new clusters begin with.
+const ELR_LATEST: i16 = 1;
+
 /// What a controller is made of when its node becomes the leader.
 pub struct Making {
     pub settings: ControllerSettings,
@@ -187,17 +190,18 @@ impl Active {
     }
 }
 
-/// The records of a new cluster: those that its directory was formatted with, or the newest metadata.version.
+/// The records of a new cluster: those that its directory was formatted with, or the newest metadata.version and eligible
+/// leader replicas, as Apache Kafka 4.1 formats it (KIP-966).
 ///
 /// With eligible leader replicas `min.insync.replicas` is the same on all brokers and known to the controller, for what is
 /// eligible follows from it: it begins as this node is configured.
 fn bootstrap(formatted: &MetadataImage, min_insync_replicas: i32) -> Vec<MetadataRecord<'_>> {
+    let mut records: Vec<MetadataRecord<'_>> = formatted.records().collect();
     if formatted.feature_level(METADATA_VERSION) == 0 {
-        let name = Cow::Borrowed(METADATA_VERSION);
-        return vec![FeatureLevelRecord { name, feature_level: METADATA_VERSION_LATEST }.into()];
+        let level = |name, feature_level| FeatureLevelRecord { name: Cow::Borrowed(name), feature_level }.into();
+        records.extend([level(METADATA_VERSION, METADATA_VERSION_LATEST), level(ELR_VERSION, ELR_LATEST)]);
     }
-    let mut records: Vec<_> = formatted.records().collect();
-    let elr = formatted.feature_level(ELR_VERSION) > 0;
+    let elr = formatted.feature_level(METADATA_VERSION) == 0 || formatted.feature_level(ELR_VERSION) > 0;
     if elr && !formatted.configs.default_broker().contains_key(MIN_INSYNC_REPLICAS) {
         let value = min_insync_replicas.to_string();
         records.push(config_record(ResourceType::Broker, "", MIN_INSYNC_REPLICAS, Some(&value)));
