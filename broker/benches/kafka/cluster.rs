@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a controller may take for an answer: the one that is asked may be waiting for one that is frozen.
 const CONTROLLER_PATIENCE: Duration = Duration::from_secs(1);
+/// How often a cluster that becomes whole is looked at: oftener, the looking would slow it down.
+const IN_SYNC_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Dropped, its brokers are killed.
 pub struct Cluster(pub Vec<Broker>);
@@ -74,12 +76,19 @@ impl Cluster {
         poll_until(Instant::now() + LIMIT, "an active controller", || connection.active_controller())
     }
 
-    /// Waits until every replica of the topics is in sync.
+    /// Waits until every broker says that every replica of the topics is in sync: one that was away may still believe it.
     pub fn await_in_sync(&self, topics: &[String]) -> Result<()> {
-        let mut connection = Connection::open(self.0[0].port)?;
+        let deadline = Instant::now() + LIMIT;
+        let mut connections = self.0.iter().map(|broker| Connection::open(broker.port)).collect::<Result<Vec<_>>>()?;
         for topic in topics {
-            poll_until(Instant::now() + LIMIT, "every replica in sync", || {
-                Ok(connection.metadata(topic)?.in_sync().then_some(()))
+            poll_until(deadline, "every replica in sync", || {
+                for connection in &mut connections {
+                    if !connection.metadata(topic)?.in_sync() {
+                        thread::sleep(IN_SYNC_INTERVAL);
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(()))
             })?;
         }
         Ok(())

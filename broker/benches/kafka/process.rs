@@ -25,6 +25,15 @@ pub fn usage_during(pids: &[u32], work: impl FnOnce() -> Result<()>) -> Result<U
     Ok(Usage { cpu_seconds: cpu_seconds_of(pids)? - cpu_before, elapsed })
 }
 
+/// What share of one core, in percent, each of the processes takes over `watched`.
+pub fn percent_of_each(pids: &[u32], watched: Duration) -> Result<Vec<f64>> {
+    let seconds = || pids.iter().map(|pid| cpu_seconds(*pid)).collect::<Result<Vec<_>>>();
+    let (before, start) = (seconds()?, Instant::now());
+    std::thread::sleep(watched);
+    let (after, elapsed) = (seconds()?, start.elapsed().as_secs_f64());
+    Ok(after.iter().zip(before).map(|(after, before)| (after - before) / elapsed * 100.0).collect())
+}
+
 fn cpu_seconds_of(pids: &[u32]) -> Result<f64> {
     pids.iter().map(|pid| cpu_seconds(*pid)).sum()
 }

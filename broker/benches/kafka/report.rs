@@ -12,9 +12,18 @@ pub struct Measure {
     title: &'static str,
     unit: &'static str,
     better: Better,
-    /// Barnabas' figure as a share of Kafka's, at most (or at least, where higher is better): what this release must reach, and what the project is after.
-    goal: Option<f64>,
-    aim: Option<f64>,
+    /// What this release must reach, and what the project is after.
+    goal: Option<Goal>,
+    aim: Option<Goal>,
+}
+
+/// What a figure is to be at most (or at least, where higher is better).
+#[derive(Clone, Copy)]
+enum Goal {
+    /// Barnabas' figure as a share of Kafka's.
+    Ratio(f64),
+    /// Barnabas' figure itself, in the unit of its measure.
+    Figure(f64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +33,7 @@ enum Better {
 }
 
 use Better::{Higher, Lower};
+use Goal::{Figure, Ratio};
 
 const CPU: &str = "CPU-s / 1M records";
 
@@ -32,64 +42,68 @@ const fn measure(
     title: &'static str,
     unit: &'static str,
     better: Better,
-    goal: Option<f64>,
-    aim: Option<f64>,
+    goal: Option<Goal>,
+    aim: Option<Goal>,
 ) -> Measure {
     Measure { name, title, unit, better, goal, aim }
 }
 
 #[rustfmt::skip]
-const MEASURES: [Measure; 51] = [
-    measure("cpu-produce-16k", "produce, 16 KiB batches: broker CPU", CPU, Lower, Some(0.45), Some(0.35)),
-    measure("cpu-produce-512k", "produce, 512 KiB batches: broker CPU", CPU, Lower, None, Some(0.5)),
-    measure("cpu-produce-single", "produce, one record a batch: broker CPU", CPU, Lower, None, Some(0.12)),
-    measure("cpu-consume", "consume: broker CPU", CPU, Lower, Some(0.9), Some(0.7)),
-    measure("cpu-paced", "20,000 records/s, in and out: broker CPU", CPU, Lower, None, Some(0.3)),
+const MEASURES: [Measure; 55] = [
+    measure("cpu-produce-16k", "produce, 16 KiB batches: broker CPU", CPU, Lower, Some(Ratio(0.45)), Some(Ratio(0.35))),
+    measure("cpu-produce-512k", "produce, 512 KiB batches: broker CPU", CPU, Lower, None, Some(Ratio(0.5))),
+    measure("cpu-produce-single", "produce, one record a batch: broker CPU", CPU, Lower, None, Some(Ratio(0.12))),
+    measure("cpu-consume", "consume: broker CPU", CPU, Lower, Some(Ratio(0.9)), Some(Ratio(0.7))),
+    measure("cpu-paced", "20,000 records/s, in and out: broker CPU", CPU, Lower, None, Some(Ratio(0.3))),
     measure("rate-produce-16k", "produce, 16 KiB batches: throughput", "MB/s", Higher, None, None),
     measure("rate-produce-512k", "produce, 512 KiB batches: throughput", "MB/s", Higher, None, None),
     measure("rate-produce-single", "produce, one record a batch: throughput", "MB/s", Higher, None, None),
     measure("rate-consume", "consume: throughput", "MB/s", Higher, None, None),
-    measure("latency-p50", "20,000 records/s: end-to-end latency, p50", "ms", Lower, None, Some(0.5)),
-    measure("latency-p99", "20,000 records/s: end-to-end latency, p99", "ms", Lower, Some(0.5), Some(0.3)),
+    measure("latency-p50", "20,000 records/s: end-to-end latency, p50", "ms", Lower, None, Some(Ratio(0.5))),
+    measure("latency-p99", "20,000 records/s: end-to-end latency, p99", "ms", Lower, Some(Ratio(0.5)), Some(Ratio(0.3))),
     measure("latency-p999", "20,000 records/s: end-to-end latency, p99.9", "ms", Lower, None, None),
-    measure("memory-peak", "memory, peak under load", "MiB", Lower, Some(0.1), Some(0.05)),
-    measure("memory-idle", "memory, idle after start", "MiB", Lower, None, Some(0.05)),
-    measure("start", "exec to first acknowledged record", "s", Lower, Some(0.06), Some(0.04)),
-    measure("partitions-create", "{partitions} partitions created", "s", Lower, Some(0.15), Some(0.05)),
+    measure("memory-peak", "memory, peak under load", "MiB", Lower, Some(Ratio(0.1)), Some(Ratio(0.05))),
+    measure("memory-idle", "memory, idle after start", "MiB", Lower, None, Some(Ratio(0.05))),
+    measure("start", "exec to first acknowledged record", "s", Lower, Some(Ratio(0.06)), Some(Ratio(0.04))),
+    measure("partitions-create", "{partitions} partitions created", "s", Lower, Some(Ratio(0.15)), Some(Ratio(0.05))),
     measure("partitions-create-all", "{partitions} partitions created, all written to", "s", Lower, None, None),
-    measure("partitions-memory", "memory with {partitions} partitions", "MiB", Lower, None, Some(0.05)),
-    measure("partitions-restart", "{partitions} partitions, kill -9, exec to serving", "s", Lower, Some(0.1), None),
+    measure("partitions-memory", "memory with {partitions} partitions", "MiB", Lower, None, Some(Ratio(0.05))),
+    measure("partitions-restart", "{partitions} partitions, kill -9, exec to serving", "s", Lower, Some(Ratio(0.1)), None),
     measure("partitions-restart-all", "{partitions} partitions, kill -9, exec to all serving", "s", Lower, None, None),
     measure("recovery", "{gigabytes} GB of data, kill -9, exec to all serving", "s", Lower, None, None),
-    measure("cluster-cpu", "three brokers, RF 3, 16 KiB batches: CPU of all", CPU, Lower, Some(0.3), Some(0.2)),
-    measure("cluster-rate", "three brokers, RF 3, 16 KiB batches: throughput", "MB/s", Higher, Some(3.0), Some(4.0)),
+    measure("cluster-cpu", "three brokers, RF 3, 16 KiB batches: CPU of all", CPU, Lower, Some(Ratio(0.3)), Some(Ratio(0.2))),
+    measure("cluster-rate", "three brokers, RF 3, 16 KiB batches: throughput", "MB/s", Higher, Some(Ratio(3.0)), Some(Ratio(4.0))),
     measure("cluster-p50", "three brokers, RF 3, 5,000 records/s: latency, p50", "ms", Lower, None, None),
-    measure("cluster-p99", "three brokers, RF 3, 5,000 records/s: latency, p99", "ms", Lower, Some(0.2), Some(0.1)),
-    measure("cluster-idle", "three brokers: idle CPU of all", "% of a core", Lower, None, Some(0.1)),
+    measure("cluster-p99", "three brokers, RF 3, 5,000 records/s: latency, p99", "ms", Lower, Some(Ratio(0.2)), Some(Ratio(0.1))),
+    measure("cluster-idle", "three brokers: idle CPU of all", "% of a core", Lower, None, Some(Ratio(0.1))),
+    measure("cluster-idle-each", "three brokers: idle CPU of the busiest", "% of a core", Lower, None, None),
     measure("failover-kill", "leader killed, all of 100 partitions writable again", "s", Lower, None, None),
-    measure("failover-kill-worst", "leader killed, the slowest of {failovers}", "s", Lower, None, None),
+    measure("failover-kill-worst", "leader killed, the slowest of {failovers}", "s", Lower, Some(Figure(0.5)), Some(Figure(0.3))),
     measure("failover-kill-both", "leader that is active controller killed", "s", Lower, None, None),
-    measure("failover-kill-both-worst", "leader that is active controller killed, the slowest", "s", Lower, None, None),
+    measure("failover-kill-both-worst", "leader that is active controller killed, the slowest", "s", Lower, Some(Figure(0.5)), Some(Figure(0.3))),
     measure("failover-freeze", "leader frozen, all of 100 partitions writable again", "s", Lower, None, None),
-    measure("failover-freeze-worst", "leader frozen, the slowest of {failovers}", "s", Lower, None, None),
+    measure("failover-freeze-worst", "leader frozen, the slowest of {failovers}", "s", Lower, Some(Figure(1.5)), Some(Figure(1.0))),
     measure("failover-freeze-both", "leader that is active controller frozen", "s", Lower, None, None),
-    measure("failover-freeze-both-worst", "leader that is active controller frozen, the slowest", "s", Lower, None, None),
+    measure("failover-freeze-both-worst", "leader that is active controller frozen, the slowest", "s", Lower, Some(Figure(1.5)), Some(Figure(1.0))),
     measure("failover-freeze-controller", "active controller frozen, next committed change", "s", Lower, None, None),
+    measure("failover-freeze-controller-worst", "active controller frozen, the slowest of {failovers}", "s", Lower, Some(Figure(1.5)), Some(Figure(1.0))),
     measure("many-create", "three brokers, {many} partitions, RF 3: created", "s", Lower, None, None),
     measure("many-create-all", "three brokers, {many} partitions, RF 3: created, all replicas in sync", "s", Lower, None, None),
     measure("many-memory", "three brokers, {many} partitions, RF 3: memory of the largest", "MiB", Lower, None, None),
     measure("many-idle", "three brokers, {many} partitions, RF 3: idle CPU of all", "% of a core", Lower, None, None),
+    measure("many-idle-each", "three brokers, {many} partitions, RF 3: idle CPU of the busiest", "% of a core", Lower, None, None),
     measure("many-takeover", "three brokers, {many} partitions, RF 3: active controller killed, next change", "s", Lower, None, None),
     measure("many-restart", "three brokers, {many} partitions, RF 3: killed broker restarted, all in sync", "s", Lower, None, None),
     measure("many-alone-create", "three brokers, {alone} partitions, RF 3: created", "s", Lower, None, None),
     measure("many-alone-create-all", "three brokers, {alone} partitions, RF 3: created, all replicas in sync", "s", Lower, None, None),
     measure("many-alone-memory", "three brokers, {alone} partitions, RF 3: memory of the largest", "MiB", Lower, None, None),
     measure("many-alone-idle", "three brokers, {alone} partitions, RF 3: idle CPU of all", "% of a core", Lower, None, None),
-    measure("many-alone-takeover", "three brokers, {alone} partitions, RF 3: active controller killed, next change", "s", Lower, None, None),
+    measure("many-alone-idle-each", "three brokers, {alone} partitions, RF 3: idle CPU of the busiest", "% of a core", Lower, Some(Figure(2.0)), None),
+    measure("many-alone-takeover", "three brokers, {alone} partitions, RF 3: active controller killed, next change", "s", Lower, Some(Figure(1.0)), None),
     measure("many-alone-restart", "three brokers, {alone} partitions, RF 3: killed broker restarted, all in sync", "s", Lower, None, None),
     measure("million-create", "{image} partitions in the metadata: created", "s", Lower, None, None),
     measure("million-memory", "{image} partitions in the metadata: memory of the active controller", "MiB", Lower, None, None),
-    measure("million-change", "{image} partitions in the metadata: one change", "ms", Lower, None, None),
+    measure("million-change", "{image} partitions in the metadata: one change", "ms", Lower, None, Some(Figure(2.0))),
     measure("million-load", "{image} partitions in the metadata: kill -9, exec to knowing all", "s", Lower, None, None),
 ];
 
@@ -153,6 +167,11 @@ impl Report {
 
     fn json_measure(&self, measure: &Measure) -> String {
         let number = |value: Option<f64>| value.map_or("null".to_owned(), |value| value.to_string());
+        let goal = |goal: Option<Goal>| match goal {
+            None => "null".to_owned(),
+            Some(Ratio(value)) => format!("{{\"ratio\": {value}}}"),
+            Some(Figure(value)) => format!("{{\"figure\": {value}}}"),
+        };
         let list = |kind| {
             let values: Vec<_> = self.of(measure, kind).iter().map(|value| value.to_string()).collect();
             values.join(", ")
@@ -166,8 +185,8 @@ impl Report {
             list(Kind::Kafka),
             list(Kind::Barnabas),
             number(self.ratio(measure)),
-            number(measure.goal),
-            number(measure.aim),
+            goal(measure.goal),
+            goal(measure.aim),
         )
     }
 
@@ -195,12 +214,16 @@ impl Report {
         if measure.better == Higher { title + " (higher is better)" } else { title }
     }
 
-    fn verdict(&self, measure: &Measure, goal: f64) -> String {
+    fn verdict(&self, measure: &Measure, goal: Goal) -> String {
         let goal_text = goal_text(measure, goal);
-        match self.ratio(measure) {
+        let (reached, bound) = match goal {
+            Ratio(bound) => (self.ratio(measure), bound),
+            Figure(bound) => (median(self.of(measure, Kind::Barnabas)), bound),
+        };
+        match reached {
             None => goal_text,
-            Some(ratio) if measure.better == Higher && ratio >= goal => format!("{goal_text} met"),
-            Some(ratio) if measure.better == Lower && ratio <= goal => format!("{goal_text} met"),
+            Some(reached) if measure.better == Higher && reached >= bound => format!("{goal_text} met"),
+            Some(reached) if measure.better == Lower && reached <= bound => format!("{goal_text} met"),
             Some(_) => format!("{goal_text} missed"),
         }
     }
@@ -226,9 +249,12 @@ struct Row {
     aim: String,
 }
 
-fn goal_text(measure: &Measure, goal: f64) -> String {
+fn goal_text(measure: &Measure, goal: Goal) -> String {
     let sign = if measure.better == Higher { ">=" } else { "<=" };
-    format!("{sign} {goal}")
+    match goal {
+        Ratio(bound) => format!("{sign} {bound}"),
+        Figure(bound) => format!("{sign} {bound} {}", measure.unit),
+    }
 }
 
 fn or_dash(cell: Option<String>) -> String {

@@ -196,9 +196,10 @@ impl Metadata {
         self.partitions.iter().filter(|partition| partition.leader.is_some()).count()
     }
 
-    /// Whether every replica of every partition is in sync.
+    /// Whether the broker knows the topic, and every replica of every partition as in sync.
     pub fn in_sync(&self) -> bool {
-        self.partitions.iter().all(|partition| partition.leader.is_some() && partition.in_sync == partition.replicas)
+        let whole = |partition: &Partition| partition.leader.is_some() && partition.in_sync == partition.replicas;
+        !self.partitions.is_empty() && self.partitions.iter().all(whole)
     }
 
     pub fn port_of(&self, broker: i32) -> Result<u16> {

@@ -65,14 +65,12 @@ impl Round<'_> {
         self.record_idle("cluster-idle", &cluster)
     }
 
-    /// The CPU of all brokers together while nobody asks for anything, in percent of one core.
+    /// The CPU of all brokers together while nobody asks for anything, and that of the busiest: in percent of one core.
     fn record_idle(&mut self, measure: &str, cluster: &Cluster) -> Result<()> {
         std::thread::sleep(SETTLING);
-        let usage = process::usage_during(&cluster.pids(), || {
-            std::thread::sleep(WATCHED);
-            Ok(())
-        })?;
-        self.record(measure, usage.cpu_seconds / usage.elapsed.as_secs_f64() * 100.0);
+        let each = process::percent_of_each(&cluster.pids(), WATCHED)?;
+        self.record(measure, each.iter().sum());
+        self.record(format!("{measure}-each"), each.into_iter().fold(0.0, f64::max));
         Ok(())
     }
 
@@ -96,10 +94,13 @@ impl Round<'_> {
             }
             self.record(format!("{measure}-worst"), worst);
         }
+        let mut worst = 0.0f64;
         for attempt in 0..self.sizes.failovers {
             let seconds = freeze_controller(&mut cluster, &topic, attempt)?;
             self.record("failover-freeze-controller", seconds);
+            worst = worst.max(seconds);
         }
+        self.record("failover-freeze-controller-worst", worst);
         Ok(())
     }
 
@@ -126,8 +127,8 @@ impl Round<'_> {
     /// The active controller is killed: until the next committed change; then it comes back, until all is in sync.
     fn takeover(&mut self, prefix: &str, cluster: &mut Cluster, topics: &[String]) -> Result<()> {
         let controller = cluster.active_controller()?;
-        cluster.broker(controller)?.kill()?;
         let killed = Instant::now();
+        cluster.broker(controller)?.kill()?;
         cluster.await_change_without(controller, "after-takeover")?;
         self.record(format!("{prefix}-takeover"), killed.elapsed().as_secs_f64());
         let exec = Instant::now();
@@ -192,11 +193,11 @@ fn time_changes(connection: &mut Connection) -> Result<f64> {
 fn break_and_mend(cluster: &mut Cluster, topic: &str, fault: Fault, victim: Victim) -> Result<f64> {
     settle(cluster, topic)?;
     let lost = choose(cluster, topic, victim)?;
+    let broken = Instant::now();
     match fault {
         Fault::Killed => cluster.broker(lost)?.kill()?,
         Fault::Frozen => cluster.broker(lost)?.freeze()?,
     }
-    let broken = Instant::now();
     let written = cluster.await_writable_without(lost, topic, FAILOVER_PARTITIONS);
     let seconds = broken.elapsed().as_secs_f64();
     mend(cluster.broker(lost)?, fault)?;
@@ -207,8 +208,8 @@ fn break_and_mend(cluster: &mut Cluster, topic: &str, fault: Fault, victim: Vict
 fn freeze_controller(cluster: &mut Cluster, topic: &str, attempt: usize) -> Result<f64> {
     settle(cluster, topic)?;
     let controller = cluster.active_controller()?;
-    cluster.broker(controller)?.freeze()?;
     let frozen = Instant::now();
+    cluster.broker(controller)?.freeze()?;
     let changed = cluster.await_change_without(controller, &format!("after-freeze-{attempt}"));
     let seconds = frozen.elapsed().as_secs_f64();
     cluster.broker(controller)?.thaw()?;
