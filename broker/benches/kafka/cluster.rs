@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
+use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::brokers::{Broker, Kind, Places};
 use crate::connection::{Connection, poll_until};
@@ -17,8 +18,9 @@ const BROKERS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(600);
 /// How long a broker may take for an answer before it is asked on a new connection.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a controller may take for an answer: the one that is asked may be waiting for one that is frozen.
-const CONTROLLER_PATIENCE: Duration = Duration::from_secs(1);
+/// How long one who asks for a change waits for the answer, and how often another one asks.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(10);
+const CHANGE_INTERVAL: Duration = Duration::from_millis(50);
 /// How often a cluster that becomes whole is looked at: oftener, the looking would slow it down.
 const IN_SYNC_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -70,16 +72,23 @@ impl Cluster {
         self.0.iter().try_for_each(|broker| broker.await_deletion(topic))
     }
 
-    /// The active controller.
+    /// The active controller, once every broker names the same: one that was away may still name the one before.
     pub fn active_controller(&self) -> Result<i32> {
-        let mut connection = Connection::open(self.0[0].port)?;
-        poll_until(Instant::now() + LIMIT, "an active controller", || connection.active_controller())
+        let mut connections = self.connections()?;
+        poll_until(Instant::now() + LIMIT, "an active controller that all know", || {
+            let named = connections.iter_mut().map(Connection::active_controller).collect::<Result<BTreeSet<_>>>()?;
+            Ok(named.first().copied().flatten().filter(|_| named.len() == 1))
+        })
+    }
+
+    fn connections(&self) -> Result<Vec<Connection>> {
+        self.0.iter().map(|broker| Connection::open(broker.port)).collect()
     }
 
     /// Waits until every broker says that every replica of the topics is in sync: one that was away may still believe it.
     pub fn await_in_sync(&self, topics: &[String]) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
-        let mut connections = self.0.iter().map(|broker| Connection::open(broker.port)).collect::<Result<Vec<_>>>()?;
+        let mut connections = self.connections()?;
         for topic in topics {
             poll_until(deadline, "every replica in sync", || {
                 for connection in &mut connections {
@@ -113,17 +122,26 @@ impl Cluster {
         })
     }
 
-    /// Asks every broker but `lost` for new topics, until one was committed.
+    /// Asks every broker but `lost` for new topics, one after the other, until one was committed. Nobody waits for an answer
+    /// before the next one asks: the broker may be waiting for a controller that is frozen.
     pub fn await_change_without(&self, lost: i32, name: &str) -> Result<()> {
+        let ports: Vec<_> = self.0.iter().filter(|broker| broker.id != lost).map(|broker| broker.port).collect();
+        let (changed, any_changed) = mpsc::channel();
         let deadline = Instant::now() + LIMIT;
-        let others: Vec<_> = self.0.iter().filter(|broker| broker.id != lost).collect();
-        let mut attempt = 0;
-        poll_until(deadline, "a committed change", || {
-            let port = others[attempt % others.len()].port;
-            attempt += 1;
+        for (attempt, port) in ports.into_iter().cycle().enumerate() {
             // Each attempt has its own name: one whose answer was lost may have been committed.
-            Ok(try_to_create(port, &format!("{name}-{attempt}")).ok().filter(|error| *error == 0).map(drop))
-        })
+            let (changed, name) = (changed.clone(), format!("{name}-{attempt}"));
+            thread::spawn(move || {
+                if try_to_create(port, &name).is_ok_and(|error| error == 0) {
+                    changed.send(()).ok();
+                }
+            });
+            if any_changed.recv_timeout(CHANGE_INTERVAL).is_ok() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "a committed change: not within the time allowed");
+        }
+        unreachable!("the ports go round")
     }
 }
 
@@ -136,7 +154,7 @@ impl Deref for Cluster {
 }
 
 fn try_to_create(port: u16, name: &str) -> Result<i16> {
-    Connection::open_for(port, CONTROLLER_PATIENCE)?.try_to_create_topic(name, 1, 1, CONTROLLER_PATIENCE)
+    Connection::open_for(port, CHANGE_PATIENCE)?.try_to_create_topic(name, 1, 1, CHANGE_PATIENCE)
 }
 
 /// Writes to those of the waiting partitions that this broker believes to lead, until none waits.

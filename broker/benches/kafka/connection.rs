@@ -148,13 +148,16 @@ impl Connection {
     /// Makes the first replica of every partition its leader, where it is not. One that is already is an error code, and
     /// no failure.
     pub fn elect_preferred(&mut self) -> Result<()> {
-        let mut body = self.call(wire::ELECT_LEADERS, |frame| {
-            frame.i8(0).i32(-1).i32(ANSWER_TIMEOUT.as_millis() as i32);
-        })?;
-        body.i32()?;
-        let error = body.i16()?;
-        ensure!(error == 0, "ElectLeaders answered error code {error}");
-        Ok(())
+        poll_until(Instant::now() + ANSWER_TIMEOUT, "an election of leaders", || {
+            let mut body = self.call(wire::ELECT_LEADERS, |frame| {
+                frame.i8(0).i32(-1).i32(ANSWER_TIMEOUT.as_millis() as i32);
+            })?;
+            body.i32()?;
+            let error = body.i16()?;
+            // A broker that was frozen may have to find the active controller first.
+            ensure!([0, wire::NOT_CONTROLLER].contains(&error), "ElectLeaders answered error code {error}");
+            Ok((error == 0).then_some(()))
+        })
     }
 
     pub fn delete_topic(&mut self, name: &str) -> Result<()> {

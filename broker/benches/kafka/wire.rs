@@ -27,6 +27,8 @@ pub const DESCRIBE_QUORUM: Api = Api { key: 55, version: 0, flexible: true };
 
 /// The error code of a broker that is not ready, and will be.
 pub const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+/// The error code of a broker that has yet to hear who the active controller is.
+pub const NOT_CONTROLLER: i16 = 41;
 
 /// Appends Kafka's primitive types to a buffer.
 #[derive(Default)]
