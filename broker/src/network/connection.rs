@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -98,10 +99,10 @@ impl Connection {
             () = idle, if pending.is_empty() => return Err(End::Idle),
             () = stopped(&mut self.shutdown), if pending.is_empty() => return Err(End::Shutdown),
         };
-        if arrived && read(&mut self.socket, &mut self.buffer).await? == 0 {
-            return Err(End::Closed);
+        match arrived {
+            true if read_arrived(&mut self.socket, &mut self.buffer).await? == Some(0) => Err(End::Closed),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -111,9 +112,16 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     shutdown.wait_for(|stop| *stop).await.ok();
 }
 
-/// Reads what has arrived. A short read tells tokio that the socket is empty, which saves asking it again.
-async fn read(socket: &mut TcpStream, buffer: &mut FrameBuffer) -> io::Result<usize> {
-    socket.read_buf(buffer.space()).await
+/// Reads what has arrived, and waits for nothing: a read that filled the buffer to its end leaves the socket called
+/// readable, though nothing may be left in it (`None`), and answers that are on their way cannot wait for more to come.
+/// A short read tells tokio that the socket is empty, which saves asking it again.
+async fn read_arrived(socket: &mut TcpStream, buffer: &mut FrameBuffer) -> io::Result<Option<usize>> {
+    let mut reading = std::pin::pin!(socket.read_buf(buffer.space()));
+    std::future::poll_fn(|context| match reading.as_mut().poll(context) {
+        Poll::Ready(read) => Poll::Ready(read.map(Some)),
+        Poll::Pending => Poll::Ready(Ok(None)),
+    })
+    .await
 }
 
 /// Sends earlier answers as they become ready while `work` goes on. Work for a client that is gone, and work that waits
@@ -172,4 +180,30 @@ fn describe(BadLength(length): BadLength) -> String {
         return "a TLS hello on a listener that speaks plaintext".to_owned();
     }
     format!("a request of {length} bytes, where 0 to socket.request.max.bytes are allowed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::buffers::BufferPool;
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_read_that_fills_the_buffer_to_its_end_is_not_followed_by_one_that_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut buffer = FrameBuffer::new(Arc::new(BufferPool::default()), 1 << 20);
+        let space = buffer.space().capacity();
+        client.write_all(&vec![0; space]).await.unwrap();
+        let mut left = space;
+        while left > 0 {
+            socket.readable().await.unwrap();
+            left -= read_arrived(&mut socket, &mut buffer).await.unwrap().unwrap_or_default();
+        }
+        socket.readable().await.unwrap();
+        let nothing = tokio::time::timeout(Duration::from_secs(10), read_arrived(&mut socket, &mut buffer));
+        assert_eq!(nothing.await.expect("it waits").unwrap(), None);
+    }
 }
