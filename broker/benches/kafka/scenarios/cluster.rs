@@ -163,8 +163,9 @@ impl Round<'_> {
         self.record("million-create", create.elapsed().as_secs_f64());
         self.record("million-memory", process::resident_mib(cluster.broker(controller)?.pid())?);
         self.record("million-change", time_changes(&mut connection)?);
-        phantoms.finish()?;
-        self.restart_with_image(&mut cluster, controller, &format!("image-{}", topics - 1))
+        // Once the phantoms fall silent, nothing has a leader any more.
+        self.restart_with_image(&mut cluster, controller, &format!("image-{}", topics - 1))?;
+        phantoms.finish()
     }
 
     /// A node that is not the active controller is killed, and started until it knows the last of the topics.
