@@ -61,7 +61,9 @@ impl Upkeep {
     pub fn run(self, stopped: &Receiver<()>) {
         const TICK: Duration = Duration::from_secs(1);
         const RETRY_INTERVAL_MS: i64 = 5_000;
-        let now = now_ms();
+        // By a clock that never jumps: the wall clock only says how old records and files are.
+        let clock = || self.partitions.broker().now();
+        let now = clock();
         let mut retention = Due::every(self.config.retention_check_interval_ms, now);
         let mut flush = Due::every(self.config.flush_interval_ms, now);
         let mut checkpoint = Due::every(self.config.checkpoint_interval_ms, now);
@@ -74,23 +76,23 @@ impl Upkeep {
             if stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
-            let now = now_ms();
+            let (now, wall) = (clock(), now_ms());
             self.sync_closed_segments();
             if self.applier.has_failed() && failed.is_due(now) {
                 self.applier.retry_failed();
             }
-            self.remove_deleted(&mut removals, now);
+            self.remove_deleted(&mut removals, wall);
             if flush.is_due(now) {
-                self.flush(now);
+                self.flush(wall);
             }
             if retention.is_due(now) {
-                removals = self.retain(now);
+                removals = self.retain(wall);
             }
             if checkpoint.is_due(now) {
                 self.checkpoint();
             }
             if lag.is_due(now) {
-                self.partitions.tick(self.partitions.broker().now());
+                self.partitions.tick(now);
             }
             if high_watermarks.is_due(now) {
                 warn_of("checkpoint of high watermarks", self.checkpoint_high_watermarks());
