@@ -264,6 +264,7 @@ impl Failure {
 /// What one partition gave.
 struct Answer {
     place: u32,
+    tenancy: u64,
     read: Result<Readable, Failure>,
     /// There is nothing more to tell until the partition moves.
     is_settled: bool,
@@ -323,7 +324,8 @@ impl Look {
         self.bytes += bytes;
         self.errors |= acts;
         self.news |= is_new;
-        self.answers.push(Answer { place, read, is_settled: bytes == 0 && !acts && !stays_due });
+        let tenancy = session.tenancy(place);
+        self.answers.push(Answer { place, tenancy, read, is_settled: bytes == 0 && !acts && !stays_due });
     }
 
     /// Takes note of what the leader's throttle says. Whether it holds records back.
@@ -357,8 +359,8 @@ impl Look {
         let mut session = fetch.plan.session();
         let mut response = FetchResponse { session_id: fetch.plan.session_id, ..Default::default() };
         let (mut slices, mut records) = (Vec::new(), 0);
-        for Answer { place, read, is_settled } in self.answers {
-            let wanted = session.wanted(place);
+        for Answer { place, tenancy, read, is_settled } in self.answers {
+            let Some(wanted) = session.still_wanted(place, tenancy) else { continue };
             wanted.is_named = false;
             wanted.tell(read.as_ref().ok().map(told));
             let (data, slice) = data(wanted, read);

@@ -43,6 +43,8 @@ pub struct Wanted {
     /// High watermark and log start of the last answer; a difference is news.
     told: Option<(i64, i64)>,
     is_due: bool,
+    /// Another for each partition that comes to a place, even if it is the same that was forgotten there.
+    tenancy: u64,
     /// What the partition tells its moves to, and the partition it was made for.
     subscription: Option<(Arc<Partition>, Arc<Subscription>)>,
 }
@@ -56,6 +58,7 @@ impl Wanted {
             // A follower says what it knows (KIP-1166).
             told: (fetch.high_watermark != i64::MAX).then_some((fetch.high_watermark, fetch.log_start_offset)),
             is_due: false,
+            tenancy: 0,
             subscription: None,
         }
     }
@@ -82,6 +85,7 @@ pub struct Session {
     /// By place; a place that was forgotten is used again.
     wanted: Vec<Option<Wanted>>,
     free: Vec<u32>,
+    next_tenancy: u64,
     places: HashMap<(TopicKey, i32), u32>,
     /// The places to look at, in the order of their turns.
     due: VecDeque<u32>,
@@ -97,6 +101,7 @@ impl Session {
             inbox: Inbox::new(),
             wanted: Vec::new(),
             free: Vec::new(),
+            next_tenancy: 0,
             places: HashMap::new(),
             due: VecDeque::new(),
         };
@@ -124,6 +129,8 @@ impl Session {
     }
 
     fn place(&mut self, wanted: Wanted) -> u32 {
+        let wanted = Wanted { tenancy: self.next_tenancy, ..wanted };
+        self.next_tenancy += 1;
         match self.free.pop() {
             Some(place) => {
                 self.wanted[place as usize] = Some(wanted);
@@ -176,6 +183,17 @@ impl Session {
     /// What is fetched at a place that was due.
     pub fn wanted(&mut self, place: u32) -> &mut Wanted {
         self.wanted[place as usize].as_mut().expect("what was forgotten is not due")
+    }
+
+    /// What tells later whether a place still means the partition that it means now.
+    pub fn tenancy(&mut self, place: u32) -> u64 {
+        self.wanted(place).tenancy
+    }
+
+    /// What is fetched at a place, if that still is what it was: another request of the session, over another connection,
+    /// may have forgotten it in the meantime.
+    pub fn still_wanted(&mut self, place: u32, tenancy: u64) -> Option<&mut Wanted> {
+        self.wanted.get_mut(place as usize)?.as_mut().filter(|wanted| wanted.tenancy == tenancy)
     }
 
     /// Has the session told when `partition` moves, which is the one meant at `place` now.

@@ -50,8 +50,17 @@ fn request(replica: i32, session: (i32, i32), wanted: Vec<FetchPartition>) -> Fe
     }
 }
 
+fn forget(session: i32, epoch: i32, partition: i32) -> FetchRequest<'static> {
+    let forgotten = ForgottenTopic { topic_id: TOPIC_ID, partitions: vec![partition], ..Default::default() };
+    FetchRequest { forgotten_topics_data: vec![forgotten], ..request(FOLLOWER, (session, epoch), vec![]) }
+}
+
 impl Leader {
     fn begin(&self, request: &FetchRequest<'_>) -> Fetch {
+        self.try_begin(request).unwrap()
+    }
+
+    fn try_begin(&self, request: &FetchRequest<'_>) -> Result<Fetch, ErrorCode> {
         let context = Context {
             version: VERSION,
             client_id: "",
@@ -60,7 +69,7 @@ impl Leader {
             now: 0,
             is_forwarded: false,
         };
-        Fetch::begin(&self.node.partitions, &self.sessions, BYTES_MAX, &context, request).unwrap()
+        Fetch::begin(&self.node.partitions, &self.sessions, BYTES_MAX, &context, request)
     }
 
     fn at_once(&self, request: &FetchRequest<'_>) -> Fetched {
@@ -135,6 +144,43 @@ async fn the_next_request_of_a_follower_ends_the_wait_of_the_one_before() {
     let second = tokio::spawn(second.wait());
     leader.append(1);
     assert_eq!(places(&soon(second).await.unwrap()), [1]);
+}
+
+#[test]
+fn a_session_that_is_used_twice_at_once_tells_nothing_of_what_was_forgotten_meanwhile() {
+    let leader = leader(3, &[1, 2]);
+    let session = begin_session(&leader, 2);
+    (0..3).for_each(|index| leader.append(index));
+    let fetch = leader.begin(&request(FOLLOWER, (session, 1), vec![]));
+    let (look, another) = (fetch.look(), leader.begin(&forget(session, 2, 0)));
+    assert_eq!(places(&look.answer(&fetch)), [1]);
+    let look = another.look();
+    drop(leader.begin(&forget(session, 3, 1)));
+    // They take the places that are free now.
+    let fetch = leader.begin(&request(FOLLOWER, (session, 4), vec![wanted(2, 0), wanted(0, 0)]));
+    assert_eq!(places(&look.answer(&another)), [0; 0]);
+    assert_eq!(places(&fetch.at_once().expect("there is enough")), [2, 0]);
+}
+
+#[test]
+fn a_session_is_used_by_many_at_once() {
+    let leader = leader(2, &[1, 2]);
+    let session = begin_session(&leader, 2);
+    let epoch = std::sync::atomic::AtomicI32::new(1);
+    let use_it = || {
+        for round in 0..500 {
+            let epoch = epoch.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let request = match round % 2 {
+                0 => forget(session, epoch, round / 2 % 2),
+                _ => request(FOLLOWER, (session, epoch), vec![wanted(0, 0), wanted(1, 0)]),
+            };
+            // Its turn may have passed already, or not have come yet.
+            let Ok(fetch) = leader.try_begin(&request) else { continue };
+            drop(fetch.look().answer(&fetch));
+        }
+    };
+    (0..2).for_each(|index| leader.append(index));
+    std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(use_it))));
 }
 
 #[tokio::test]
