@@ -59,6 +59,35 @@ async fn who_waits_hears_that_the_leader_leads_no_more() {
     assert!(leader.is_acknowledged(&placed, Acks::All).is_err(), "its record may be another by now");
 }
 
+#[tokio::test]
+async fn who_waits_does_not_notice_a_new_epoch_of_the_same_leader() {
+    let nodes = nodes(&LogConfig::default());
+    tell(&nodes, 1, 1, 1, &[1, 2]);
+    let (leader, follower) = (nodes[0].partition(), nodes[1].partition());
+    let placed = append(&leader, "a", Acks::All).unwrap();
+    let waiting = leader.clone();
+    let waiting = tokio::spawn(async move { waiting.acknowledged(&placed, Acks::All, within()).await });
+    tokio::task::yield_now().await;
+    for node in &nodes[..2] {
+        let again = node.partition().apply(&registration(1, 2, 2, &[1, 2]));
+        assert_eq!(again, if node.id == 1 { RoleChange::LeadsOn } else { RoleChange::BeganToFollow });
+    }
+    assert!(!leader.is_acknowledged(&placed, Acks::All).unwrap(), "the follower does not have it");
+    let epoch_of = |placed: Result<Placed, PartitionError>| placed.map(|placed| placed.leader_epoch);
+    assert_eq!(epoch_of(append_in(&leader, "b", 1)).unwrap(), 2, "by one who knows all that was appended");
+    for _ in 0..2 {
+        fetch(&leader, &follower, 2).unwrap();
+    }
+    waiting.await.unwrap().unwrap();
+    assert_eq!(contents(&leader), contents(&follower));
+    tell(&nodes, 2, 3, 3, &[1, 2]);
+    tell(&nodes, 1, 4, 4, &[1, 2]);
+    assert!(leader.is_acknowledged(&placed, Acks::All).is_err(), "another has led in between");
+    assert!(matches!(append_in(&leader, "c", 2), Err(PartitionError::FencedLeaderEpoch)));
+    assert!(matches!(append_in(&leader, "c", 5), Err(PartitionError::UnknownLeaderEpoch)));
+    assert_eq!(epoch_of(append_in(&leader, "c", 4)).unwrap(), 4);
+}
+
 #[test]
 fn too_few_in_sync_are_refused_before_the_append() {
     let nodes = nodes(&LogConfig { min_insync_replicas: 2, ..LogConfig::default() });

@@ -34,7 +34,8 @@ pub struct Append {
     pub origin: Origin,
     /// `All`: refused where fewer replicas are in sync than `min.insync.replicas`.
     pub acks: Acks,
-    /// The epoch in which the caller believes this broker to lead, or [`NO_EPOCH`].
+    /// The epoch in which the caller believes this broker to lead, or [`NO_EPOCH`]. An earlier one will do, if this broker
+    /// has led without a break since.
     pub leader_epoch: i32,
 }
 
@@ -78,6 +79,13 @@ impl State {
         self.held(believed_epoch)
     }
 
+    /// As [`State::led`], for who knows all that was appended since `believed_epoch` if this broker has led ever since.
+    fn led_since(&mut self, believed_epoch: i32) -> Result<(&mut Log, i32)> {
+        let epoch = self.replica.leader_epoch();
+        let holds = (0..epoch).contains(&believed_epoch) && self.replica.has_led_since(believed_epoch);
+        self.led(if holds { epoch } else { believed_epoch })
+    }
+
     /// As [`State::led`], by whomever it is led.
     pub fn held(&mut self, believed_epoch: i32) -> Result<(&mut Log, i32)> {
         let epoch = self.replica.leader_epoch();
@@ -112,7 +120,7 @@ impl State {
 
     /// What is to be said of records that wait for their acknowledgement; `None` as long as that is open.
     fn acknowledgement(&self, acks: Acks, last_offset: i64, leader_epoch: i32) -> Option<Result<()>> {
-        if !self.replica.is_leader() || self.replica.leader_epoch() != leader_epoch || self.log.is_none() {
+        if !self.replica.has_led_since(leader_epoch) || self.log.is_none() {
             return Some(Err(PartitionError::NotLeader));
         }
         let durable = self.log_end().durable > last_offset;
@@ -212,7 +220,7 @@ impl Partition {
         let end = state.log_end();
         let min_isr = state.log.as_ref().map_or(1, min_isr);
         let change = self.broker.view(|view| state.replica.apply(registration, end, min_isr, view));
-        if change == RoleChange::BeganToLead {
+        if matches!(change, RoleChange::BeganToLead | RoleChange::LeadsOn) {
             let epoch = state.replica.leader_epoch();
             if let Some(log) = &mut state.log {
                 log.begin_epoch(epoch);
@@ -221,7 +229,7 @@ impl Partition {
             self.sync_if_due(&mut state);
         }
         let committed = state.replica.high_watermark() > before;
-        let role = matches!(change, RoleChange::BeganToLead | RoleChange::BeganToFollow);
+        let role = matches!(change, RoleChange::BeganToLead | RoleChange::LeadsOn | RoleChange::BeganToFollow);
         self.release(state, Moves { committed, role, ..Moves::default() });
         change
     }
@@ -230,11 +238,11 @@ impl Partition {
     /// Errors: those of the leader epoch; `NotEnoughReplicas` (nothing was appended); those of [`Log::append`].
     pub fn append(&self, batch: RecordBatch<'_>, how: Append, now: i64) -> Result<Placed> {
         let mut state = self.state();
-        state.led(how.leader_epoch)?;
+        state.led_since(how.leader_epoch)?;
         if how.acks == Acks::All && state.replica.is_under_min_isr() {
             return Err(PartitionError::NotEnoughReplicas);
         }
-        let (log, leader_epoch) = state.led(how.leader_epoch)?;
+        let (log, leader_epoch) = state.led_since(how.leader_epoch)?;
         let appended =
             log.append(batch, leader_epoch, how.origin, now).inspect_err(|error| self.note_failure(error))?;
         self.sync_if_due(&mut state);

@@ -71,6 +71,8 @@ pub enum RoleChange {
     Stale,
     /// It leads in a new epoch: the log has to begin it before anything is appended.
     BeganToLead,
+    /// It leads in a new epoch as it did in the one before: the log has to begin that one too, and has all it had.
+    LeadsOn,
     /// It leads as before; the other replicas or the ISR may have changed.
     StillLeads,
     /// It follows a leader, or waits for one, in a new epoch.
@@ -107,6 +109,8 @@ struct Leader {
     log: LogEnd,
     /// Where the log ended when this broker began to lead.
     epoch_start: i64,
+    /// The first epoch of those in which it has led without a break: its log has only grown since.
+    leads_since: i32,
     min_isr: usize,
 }
 
@@ -222,6 +226,11 @@ impl Replica {
         self.leading().map(|leader| leader.epoch_start)
     }
 
+    /// Whether this broker leads, and has led without a break since `epoch`: what it appended then is in its log still.
+    pub fn has_led_since(&self, epoch: i32) -> bool {
+        self.leading().is_some_and(|leader| leader.leads_since <= epoch)
+    }
+
     /// The other replicas and how far their logs reach, as far as it is known (-1: not at all).
     pub fn followers(&self) -> impl Iterator<Item = (i32, i64)> {
         self.leading().into_iter().flat_map(|leader| leader.followers.iter().map(|one| (one.id, one.log_end)))
@@ -255,13 +264,20 @@ impl Replica {
         (self.leader_epoch, self.partition_epoch) = (epoch, partition_epoch);
         if registration.leader != self.broker_id {
             let before = std::mem::replace(&mut self.role, Role::Follower(registration.leader));
-            let begins = is_new || matches!(before, Role::Leader(_));
+            let follows_another = !matches!(before, Role::Follower(leader) if leader == registration.leader);
+            let begins = is_new || follows_another;
             return if begins { RoleChange::BeganToFollow } else { RoleChange::StillFollows };
         }
         let change = match &mut self.role {
             Role::Leader(leader) if !is_new => {
                 leader.changed(self.broker_id, registration, is_newer);
                 RoleChange::StillLeads
+            }
+            Role::Leader(leader) => {
+                let leads_since = leader.leads_since;
+                let anew = Leader::new(self.broker_id, registration, log, min_isr, view.now);
+                *leader = Leader { leads_since, ..anew };
+                RoleChange::LeadsOn
             }
             role => {
                 *role = Role::Leader(Leader::new(self.broker_id, registration, log, min_isr, view.now));
@@ -429,6 +445,7 @@ impl Leader {
             followers: others.map(|id| Follower::new(*id, caught_up_at(id))).collect(),
             log,
             epoch_start: log.end,
+            leads_since: registration.leader_epoch,
             min_isr,
         }
     }

@@ -98,9 +98,18 @@ impl Node {
 }
 
 pub fn append(partition: &Partition, value: &str, acks: Acks) -> Result<Placed, PartitionError> {
+    append_as(partition, value, Append { origin: Origin::Producer, acks, leader_epoch: NO_EPOCH })
+}
+
+/// Appends for one who believes the broker to lead in `leader_epoch`.
+pub fn append_in(partition: &Partition, value: &str, leader_epoch: i32) -> Result<Placed, PartitionError> {
+    append_as(partition, value, Append { origin: Origin::Coordinator, acks: Acks::All, leader_epoch })
+}
+
+fn append_as(partition: &Partition, value: &str, how: Append) -> Result<Placed, PartitionError> {
     let bytes = batch(value);
     let (batch, _) = RecordBatch::split_first(&bytes).unwrap();
-    partition.append(batch, Append { origin: Origin::Producer, acks, leader_epoch: NO_EPOCH }, NOW)
+    partition.append(batch, how, NOW)
 }
 
 /// What the replica in broker `id` asks its leader for.

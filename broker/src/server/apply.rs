@@ -109,6 +109,8 @@ impl Applier {
         match change {
             RoleChange::BeganToLead => self.coordinate(partition, registration.leader_epoch),
             RoleChange::BeganToFollow => self.groups.resign(partition.index),
+            // Nobody else has appended anything: the groups stay as they are, and their log knows the new epoch.
+            RoleChange::LeadsOn => {}
             RoleChange::Stale | RoleChange::StillLeads | RoleChange::StillFollows => {}
         }
     }

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 pub struct GroupLog {
     pub partition: Arc<Partition>,
-    /// The epoch that the groups were loaded in: in another one, others may have appended what they do not know.
+    /// The epoch that the groups were loaded in: once this broker has not led for a while, others may have appended what
+    /// they do not know.
     pub leader_epoch: i32,
     /// How long an answer waits for its records to be committed (`offsets.commit.timeout.ms`).
     pub commit_timeout: Duration,

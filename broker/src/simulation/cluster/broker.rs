@@ -430,10 +430,10 @@ impl Broker {
             return;
         }
         let change = self.with(partition, now, |replica, view| replica.apply(registration, end, MIN_ISR, view));
-        if change == Some(RoleChange::BeganToLead) {
+        if matches!(change, Some(RoleChange::BeganToLead | RoleChange::LeadsOn)) {
             log.begin_epoch(registration.leader_epoch);
         }
-        if matches!(change, Some(RoleChange::BeganToLead | RoleChange::BeganToFollow)) {
+        if matches!(change, Some(RoleChange::BeganToLead | RoleChange::LeadsOn | RoleChange::BeganToFollow)) {
             // What a process before this one had appended may not be synced yet.
             self.sync(partition, log);
         }
@@ -494,7 +494,7 @@ impl Broker {
     }
 
     fn acknowledgement(&self, ack: &WaitingAck, log: &PartitionLog) -> Option<Result<i64, ErrorCode>> {
-        let led = self.led(ack.partition).ok().filter(|replica| replica.leader_epoch() == ack.leader_epoch);
+        let led = self.led(ack.partition).ok().filter(|replica| replica.has_led_since(ack.leader_epoch));
         let Some(replica) = led else { return Some(Err(ErrorCode::NotLeaderOrFollower)) };
         match ack.acks {
             Acks::Leader => (self.log_end(log).durable >= ack.end_offset).then_some(Ok(ack.base_offset)),
