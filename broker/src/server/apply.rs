@@ -10,8 +10,9 @@ use crate::handlers::now_ms;
 use crate::log::{FoundPartition, Log, LogConfig, LogDirs};
 use crate::partition::replica::RoleChange;
 use crate::partition::{Followers, Partition, Partitions, Throttled, live_brokers};
+use crate::protocol::Uuid;
 use std::cell::LazyCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,8 +31,10 @@ pub struct Applier {
     pub groups: Arc<Groups>,
     pub settings: Settings,
     pub found: Mutex<FoundPartitions>,
-    /// Partitions whose logs could not be used, to be tried again.
-    pub failed: Mutex<Vec<Assigned>>,
+    /// Partitions whose logs could not be used, by topic id and number, to be tried again.
+    pub failed: Mutex<BTreeMap<(Uuid, i32), Assigned>>,
+    /// Held by whoever brings the broker in line: images and what failed before may want the same log.
+    pub applying: Mutex<()>,
     /// Threads that open logs at the same time (`num.recovery.threads.per.data.dir`, for each directory).
     pub open_threads: usize,
     pub commit_timeout: Duration,
@@ -53,6 +56,7 @@ pub struct Assigned {
 impl Applier {
     /// Makes, leads, follows, configures and deletes what `delta` says has changed in `image`.
     pub fn apply(&self, image: &MetadataImage, delta: &ImageDelta) {
+        let _applying = self.applying.lock().expect("no panic while held");
         let broker = self.partitions.broker();
         broker.set_image(Arc::new(image.clone()));
         if !delta.brokers.is_empty() {
@@ -178,8 +182,9 @@ impl Applier {
 
     /// Tries the logs again that could not be used: there may be room now.
     pub fn retry_failed(&self) {
+        let _applying = self.applying.lock().expect("no panic while held");
         let failed = std::mem::take(&mut *self.failed.lock().expect("no panic while held"));
-        self.hold_all(failed);
+        self.hold_all(failed.into_values().collect());
     }
 
     /// Whether a log could not be used. Its directory must not be marked as cleanly shut down.
@@ -189,6 +194,10 @@ impl Applier {
 
     fn hold(&self, assigned: &Assigned) {
         let (name, id, index) = (&assigned.topic.name, assigned.topic.id, assigned.index);
+        if self.partitions.topic_by_id(id).is_some_and(|topic| topic.partition(index).is_some()) {
+            // Its log failed, and did not when it was assigned once more.
+            return;
+        }
         // Of one whose log failed before, the metadata may say something else by now.
         let image = self.partitions.broker().image();
         let registration = image.topics.by_id(id).and_then(|topic| topic.partition(index));
@@ -203,7 +212,7 @@ impl Applier {
             }
             Err(error) => {
                 error!(topic = %name, partition = index, %error, "the partition's log cannot be used, and is tried again");
-                self.failed.lock().expect("no panic while held").push(assigned.clone());
+                self.failed.lock().expect("no panic while held").insert((id, index), assigned.clone());
             }
         }
     }
@@ -241,7 +250,7 @@ impl Applier {
         let mut names = Vec::new();
         for (id, topic) in deleted {
             names.push(&*topic.name);
-            self.failed.lock().expect("no panic while held").retain(|failed| failed.topic.id != *id);
+            self.failed.lock().expect("no panic while held").retain(|(failed, _), _| failed != id);
             self.partitions.remove_topic(*id).iter().for_each(|partition| self.delete(partition));
         }
         if !names.is_empty() {
@@ -279,6 +288,7 @@ impl Applier {
     pub fn set_strays_aside(&self, image: &MetadataImage) {
         let is_ours = |partition: &PartitionRegistration| partition.replicas.contains(&self.broker_id);
         let is_stray = |(topic, index): &(String, i32)| !image.topics.partition(topic, *index).is_some_and(is_ours);
+        let _applying = self.applying.lock().expect("no panic while held");
         // A partition whose log could not be used yet stays where it is.
         let mut found = self.found.lock().expect("no panic while held");
         for ((topic, index), found) in found.extract_if(|key, _| is_stray(key)) {
@@ -294,3 +304,7 @@ impl Applier {
 fn throttled_in(replicas: &ThrottledReplicas, partition: i32) -> Throttled {
     Throttled { as_leader: replicas.leaders.contains(partition), as_follower: replicas.followers.contains(partition) }
 }
+
+#[cfg(test)]
+#[path = "apply_test.rs"]
+mod tests;

@@ -215,6 +215,7 @@ pub fn applier(config: &Config, rooms: &Rooms) -> anyhow::Result<Applier> {
         settings: config.settings.clone(),
         found: Mutex::new(found),
         failed: Mutex::default(),
+        applying: Mutex::default(),
         followers: followers(config, rooms),
         open_threads: (config.log_dirs.recovery_threads_per_dir as usize).max(1) * rooms.log_dirs.directories().len(),
         commit_timeout: Duration::from_millis(u64::try_from(config.offsets.commit_timeout_ms).unwrap_or(0)),
