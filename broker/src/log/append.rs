@@ -227,6 +227,9 @@ impl Log {
             };
             batch.check_crc()?;
             let header = BatchHeader::of(batch)?;
+            // Behind a gap may be the next one: a compacted leader lacks whole batches, also where the topic is not compacted
+            // any more. That nothing is missing here which the leader has is up to the caller, who asks for what lies
+            // at this log's end, and takes no answer to another question (`Partition::follow`).
             if header.base_offset < expected {
                 return Err(AppendError::NonSequentialOffset { expected, found: header.base_offset });
             }

@@ -106,7 +106,13 @@ impl Applier {
     /// Leads or follows as `registration` says, with all that depends on it.
     fn take_role(&self, partition: &Arc<Partition>, registration: &PartitionRegistration) {
         let change = partition.apply(registration);
-        self.followers.assign(partition);
+        match change {
+            RoleChange::BeganToLead | RoleChange::LeadsOn | RoleChange::BeganToFollow => {
+                self.followers.assign(partition);
+            }
+            // It is fetched from where it is fetched already, or not at all.
+            RoleChange::Stale | RoleChange::StillLeads | RoleChange::StillFollows => {}
+        }
         if &*partition.topic != GROUPS_TOPIC {
             return;
         }

@@ -55,8 +55,7 @@ impl Wanted {
             topic: topic.clone(),
             fetch: fetch.clone(),
             is_named: true,
-            // A follower says what it knows (KIP-1166).
-            told: (fetch.high_watermark != i64::MAX).then_some((fetch.high_watermark, fetch.log_start_offset)),
+            told: known(fetch),
             is_due: false,
             tenancy: 0,
             subscription: None,
@@ -72,6 +71,11 @@ impl Wanted {
     pub fn tell(&mut self, told: Option<(i64, i64)>) {
         self.told = told;
     }
+}
+
+/// The high watermark and log start that a follower says it knows (KIP-1166); `None` of a consumer.
+fn known(fetch: &FetchPartition) -> Option<(i64, i64)> {
+    (fetch.high_watermark != i64::MAX).then_some((fetch.high_watermark, fetch.log_start_offset))
 }
 
 /// The partitions of one session.
@@ -116,6 +120,8 @@ impl Session {
                 Some(place) => {
                     let wanted = self.wanted[*place as usize].as_mut().expect("a place that is named is taken");
                     (wanted.fetch, wanted.is_named) = (fetch.clone(), true);
+                    // It may have been told more than it could use.
+                    wanted.told = known(fetch).or(wanted.told);
                     *place
                 }
                 None => {

@@ -146,6 +146,18 @@ async fn the_next_request_of_a_follower_ends_the_wait_of_the_one_before() {
     assert_eq!(places(&soon(second).await.unwrap()), [1]);
 }
 
+#[tokio::test]
+async fn a_follower_that_names_a_partition_anew_hears_what_it_does_not_know() {
+    let leader = leader(1, &[1]);
+    leader.append(0);
+    let all = FetchPartition { high_watermark: 1, ..wanted(0, 1) };
+    let session = leader.at_once(&FetchRequest { max_wait_ms: 0, ..request(FOLLOWER, (0, 0), vec![all.clone()]) });
+    let session = session.response.session_id;
+    assert!(leader.begin(&request(FOLLOWER, (session, 1), vec![all])).at_once().is_none());
+    let answer = soon(leader.begin(&request(FOLLOWER, (session, 2), vec![wanted(0, 1)])).wait()).await;
+    assert_eq!(told(&answer)[0].high_watermark, 1, "it had no use for the answer that said so before");
+}
+
 #[test]
 fn a_session_that_is_used_twice_at_once_tells_nothing_of_what_was_forgotten_meanwhile() {
     let leader = leader(3, &[1, 2]);

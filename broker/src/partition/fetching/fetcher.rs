@@ -21,6 +21,8 @@ struct Target {
     partition: Arc<Partition>,
     /// What the leader's session knows of it; `None` where it knows nothing.
     asked: Option<Position>,
+    /// The number of the first request whose answer is to `asked`.
+    asked_by: u64,
     /// Whether the next request names it.
     is_due: bool,
     /// Errors since the last success.
@@ -45,6 +47,9 @@ pub struct Fetcher {
     session_id: i32,
     session_epoch: i32,
     has_session: bool,
+    /// The numbers of the next request, over all connections, and of the one whose answer comes next.
+    next_request: u64,
+    next_answer: u64,
     faults: RateLimited,
 }
 
@@ -76,6 +81,8 @@ impl Fetcher {
             session_id: 0,
             session_epoch: 0,
             has_session: false,
+            next_request: 0,
+            next_answer: 0,
             faults: RateLimited::new(),
         }
     }
@@ -121,6 +128,8 @@ impl Fetcher {
                     return Ok(());
                 }
                 self.send(&mut connection).await?;
+            } else if self.may_send(&connection) && self.has_something_to_say() {
+                self.send(&mut connection).await?;
             }
             match self.wait(&mut connection).await? {
                 Step::Answer => {
@@ -132,16 +141,19 @@ impl Fetcher {
                     if self.orders.address().is_none_or(|now| now != (host.to_owned(), port)) {
                         return Ok(());
                     }
-                    if !self.due.is_empty() || !self.forgotten.is_empty() {
-                        self.send(&mut connection).await?;
-                    }
                 }
-                Step::Rested => {
-                    self.wake_rested();
-                    self.send(&mut connection).await?;
-                }
+                Step::Rested => self.wake_rested(),
             }
         }
+    }
+
+    /// While the session is begun, the leader could not take a second request.
+    fn may_send(&self, connection: &Connection) -> bool {
+        connection.under_way() == 0 || connection.under_way() < UNDER_WAY_MAX && self.has_session
+    }
+
+    fn has_something_to_say(&self) -> bool {
+        !self.due.is_empty() || !self.forgotten.is_empty()
     }
 
     async fn wait(&self, connection: &mut Connection) -> Result<Step, ConnectionError> {
@@ -149,13 +161,12 @@ impl Fetcher {
         let asks = connection.under_way() > 0;
         let wait = Duration::from_millis(self.settings.wait_max_ms.max(0) as u64);
         let patience = if asks { socket_timeout + wait } else { Duration::MAX };
-        // While the session is begun, the leader could not take a second request.
-        let may_send = !asks || connection.under_way() < UNDER_WAY_MAX && self.has_session;
+        let may_send = self.may_send(connection);
         let rested = self.resting.iter().filter_map(|key| self.targets.get(key)?.resting_until).min();
         tokio::select! {
             biased;
             arrived = connection.answered(patience) => arrived.map(|()| Step::Answer),
-            () = self.orders.changed(), if may_send => Ok(Step::Orders),
+            () = self.orders.changed() => Ok(Step::Orders),
             () = tokio::time::sleep_until(rested.unwrap_or_else(Instant::now)), if may_send && rested.is_some() => {
                 Ok(Step::Rested)
             }
@@ -167,9 +178,17 @@ impl Fetcher {
             match order {
                 Order::Follow(partition) => {
                     let key = (partition.topic_id, partition.index);
-                    let asked = self.targets.get(&key).and_then(|before| before.asked);
-                    let target =
-                        Target { partition, asked, is_due: false, failures: 0, resting_until: None, lags: true };
+                    let before = self.targets.get(&key);
+                    let target = Target {
+                        partition,
+                        asked: before.and_then(|before| before.asked),
+                        asked_by: self.next_request,
+                        // It may stand among those to be named already.
+                        is_due: before.is_some_and(|before| before.is_due),
+                        failures: 0,
+                        resting_until: None,
+                        lags: true,
+                    };
                     self.targets.insert(key, target);
                     self.make_due(key);
                 }
@@ -189,9 +208,18 @@ impl Fetcher {
         }
     }
 
+    /// The next request says where the log is now: an answer to one that is under way does not know it.
+    fn ask_anew(&mut self, key: Key) {
+        if let Some(target) = self.targets.get_mut(&key) {
+            target.asked_by = self.next_request;
+        }
+        self.make_due(key);
+    }
+
     /// The next request ends the session there was, begins another, and names all.
     fn begin_session(&mut self) {
         (self.session_epoch, self.has_session) = (0, false);
+        self.next_answer = self.next_request;
         self.forgotten.clear();
         self.resting.clear();
         self.due = self.targets.keys().copied().collect();
@@ -242,7 +270,9 @@ impl Fetcher {
             ..Default::default()
         };
         self.session_epoch = if self.session_epoch == i32::MAX { 1 } else { self.session_epoch + 1 };
-        connection.send(&request).await
+        connection.send(&request).await?;
+        self.next_request += 1;
+        Ok(())
     }
 
     /// What an earlier process has left unsynced counts as little as what is appended now.
@@ -260,6 +290,7 @@ impl Fetcher {
     fn name_due(&mut self) -> Vec<FetchTopic<'static>> {
         let mut due = std::mem::take(&mut self.due);
         due.sort_unstable();
+        due.dedup();
         let mut topics: Vec<FetchTopic<'static>> = Vec::new();
         for key in due {
             let Some(target) = self.targets.get_mut(&key) else { continue };
@@ -281,7 +312,7 @@ impl Fetcher {
                 self.resting.push(key);
                 continue;
             }
-            target.asked = Some(position);
+            (target.asked, target.asked_by) = (Some(position), self.next_request);
             if topics.last().is_none_or(|last| last.topic_id != key.0) {
                 topics.push(FetchTopic { topic_id: key.0, ..Default::default() });
             }
@@ -322,14 +353,20 @@ impl Fetcher {
         }
         drop(response);
         connection.consume();
+        self.next_answer += 1;
         self.sync(unsynced).await;
         Ok(())
     }
 
     fn partition_answered(&mut self, key: Key, data: &PartitionData<'_>, now: i64, unsynced: &mut Vec<Key>) {
         let Some(target) = self.targets.get_mut(&key) else { return };
-        // An answer from before the partition was named anew, or to one that rests.
+        // To one that rests, or was given up.
         let Some(asked) = target.asked else { return };
+        if self.next_answer < target.asked_by {
+            // From before the partition was named anew, or is to be. That request says what is known here: what this
+            // answer holds is told once more.
+            return;
+        }
         match follow(&target.partition, &asked, data, now) {
             Ok(position) => {
                 target.failures = 0;
@@ -342,11 +379,11 @@ impl Fetcher {
                 }
                 let said = |of: &Position| (of.leader_epoch, of.offset, of.last_epoch, of.log_start_offset);
                 if said(&position) != said(&asked) {
-                    self.make_due(key);
+                    self.ask_anew(key);
                 }
             }
             // The log is not where it was: the next request says where.
-            Err(Failure::Follow(FollowError::Outdated)) => self.make_due(key),
+            Err(Failure::Follow(FollowError::Outdated)) => self.ask_anew(key),
             Err(failure) => self.rest(key, &failure),
         }
     }
@@ -432,3 +469,7 @@ fn forgotten(keys: &[Key]) -> Vec<ForgottenTopic<'static>> {
     }
     topics
 }
+
+#[cfg(test)]
+#[path = "fetcher_test.rs"]
+mod tests;

@@ -72,7 +72,7 @@ impl Orders {
         self.state.lock().expect("no panic while held")
     }
 
-    fn add(&self, order: Order) {
+    pub(super) fn add(&self, order: Order) {
         self.state().orders.push(order);
         self.changed.notify_one();
     }
@@ -133,7 +133,8 @@ impl Followers {
         self.state.lock().expect("no panic while held")
     }
 
-    /// Has `partition` fetched from its leader, whoever that is now; to be called when its role has changed.
+    /// Has `partition` fetched from its leader, whoever that is now; to be called when its role, epoch or leader has
+    /// changed.
     pub fn assign(&self, partition: &Arc<Partition>) {
         let key = (partition.topic_id, partition.index);
         let leader = partition.leader().map(|(leader, _)| leader).filter(|id| *id != self.broker.settings.broker_id);

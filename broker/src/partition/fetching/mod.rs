@@ -4,6 +4,8 @@
 //!   an idle partition costs nothing on either side.
 //! - A partition that is assigned while a request waits at the leader is asked for at once by a second request, which ends
 //!   the wait of the first. Never are more than two under way.
+//! - An answer counts for a partition only if it is to the request that named it last, or to a later one: what the leader
+//!   said to what was asked before is about another end of the log.
 //! - A partition that is held back, by an error or by a throttle, is left out of the session and rests: nothing is asked for
 //!   where all rest.
 //! - What one answer holds of a partition is appended under its lock once, borrowed from the connection's buffer.
