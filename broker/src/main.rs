@@ -42,7 +42,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("barnabas: {}", with_causes(&error));
+            // Not eprintln!, which panics where nobody reads.
+            writeln!(std::io::stderr(), "barnabas: {}", with_causes(&error)).ok();
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@
 //! `BARNABAS_LOG_FORMAT` how they look: `text` or `json`.
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -32,12 +32,28 @@ enum Format {
 /// Starts the log of this process, once. Errors: the environment says something that cannot be understood.
 pub fn start() -> Result<(), TelemetryError> {
     let filter = filter(env::var(FILTER).ok())?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Lossy(io::stderr()));
     match format(env::var(FORMAT).ok())? {
         Format::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
         Format::Json => lines.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// Loses what cannot be written: a broker goes on serving when nobody reads its lines (`barnabas 2>&1 | head`). An error
+/// would have `tracing_subscriber` complain by `eprintln!`, which panics where stderr is closed.
+struct Lossy<W>(W);
+
+impl<W: Write> Write for Lossy<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(bytes).ok();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().ok();
+        Ok(())
+    }
 }
 
 fn format(value: Option<String>) -> Result<Format, TelemetryError> {
