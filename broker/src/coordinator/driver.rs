@@ -113,7 +113,7 @@ impl Groups {
     pub fn resign(&self, partition: i32) {
         let slot = self.slots.write().expect("no panic under this lock").remove(&partition);
         if let Some(slot) = slot {
-            tracing::info!(partition, "unloaded groups");
+            tracing::debug!(partition, "unloaded groups");
             slot.end();
         }
     }
