@@ -155,8 +155,8 @@ impl Server {
         info!(
             node = self.config.node.id,
             cluster = self.rooms.log_dirs.cluster_id(),
-            log_dirs = ?self.config.log_dirs.dirs,
-            ready_ms = self.began.elapsed().as_millis(),
+            log_dirs = self.log_dirs(),
+            ready_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "serving"
         );
         Ok(())
@@ -166,6 +166,10 @@ impl Server {
     fn voters(&self) -> String {
         let voter = |(id, (host, port)): (&i32, &(String, u16))| format!("{id}@{host}:{port}");
         self.config.quorum.voters.iter().map(voter).collect::<Vec<_>>().join(",")
+    }
+
+    fn log_dirs(&self) -> String {
+        self.config.log_dirs.dirs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(",")
     }
 
     async fn await_quorum(&self) {
