@@ -3,8 +3,11 @@
 //! `BARNABAS_LOG` says which lines (the syntax of `tracing_subscriber::EnvFilter`; `info` if it is not set),
 //! `BARNABAS_LOG_FORMAT` how they look: `text` or `json`.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::net::IpAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -123,6 +126,62 @@ impl Default for RateLimited {
     }
 }
 
+/// Keeps the lines about other nodes few, which ask again several times a second: one a minute of each kind for each
+/// address, with the number of those left out since the one before.
+#[derive(Debug)]
+pub struct RateLimitedByPeer {
+    started: Instant,
+    lines: Mutex<BTreeMap<(IpAddr, &'static str), Line>>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    /// When the next may be written, in milliseconds since the start.
+    next_ms: u64,
+    left_out: u64,
+}
+
+impl RateLimitedByPeer {
+    const INTERVAL_MS: u64 = 60_000;
+    /// Beyond these nobody is told of: whoever comes from so many addresses is no misconfigured node.
+    const LINES_MAX: usize = 1000;
+
+    pub fn new() -> RateLimitedByPeer {
+        RateLimitedByPeer { started: Instant::now(), lines: Mutex::default() }
+    }
+
+    /// Calls `write` if a line of this `kind` about `peer` may be written now, with the number of lines left out before it.
+    pub fn warn(&self, peer: IpAddr, kind: &'static str, write: impl FnOnce(u64)) {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(left_out) = self.admit(peer, kind, elapsed) {
+            write(left_out);
+        }
+    }
+
+    fn admit(&self, peer: IpAddr, kind: &'static str, now: u64) -> Option<u64> {
+        let mut lines = self.lines.lock().expect("no panic under this lock");
+        if lines.len() >= Self::LINES_MAX && !lines.contains_key(&(peer, kind)) {
+            lines.retain(|_, line| now < line.next_ms);
+            if lines.len() >= Self::LINES_MAX {
+                return None;
+            }
+        }
+        let line = lines.entry((peer, kind)).or_default();
+        if now < line.next_ms {
+            line.left_out += 1;
+            return None;
+        }
+        line.next_ms = now.saturating_add(Self::INTERVAL_MS);
+        Some(std::mem::take(&mut line.left_out))
+    }
+}
+
+impl Default for RateLimitedByPeer {
+    fn default() -> RateLimitedByPeer {
+        RateLimitedByPeer::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +203,27 @@ mod tests {
         assert_eq!(limited.admit(1999), None);
         assert_eq!(limited.admit(60_000), Some(1));
         assert_eq!(limited.admit(61_000), Some(0));
+    }
+
+    #[test]
+    fn one_line_a_minute_of_each_kind_is_written_about_each_peer() {
+        let limited = RateLimitedByPeer::new();
+        let peer = |last| IpAddr::from([10, 0, 0, last]);
+        assert_eq!(limited.admit(peer(1), "a", 0), Some(0));
+        assert_eq!(limited.admit(peer(2), "a", 1), Some(0));
+        assert_eq!(limited.admit(peer(1), "b", 2), Some(0));
+        assert_eq!([limited.admit(peer(1), "a", 3), limited.admit(peer(1), "a", 59_999)], [None, None]);
+        assert_eq!(limited.admit(peer(1), "a", 60_000), Some(2));
+    }
+
+    #[test]
+    fn many_peers_do_not_take_all_memory_and_old_ones_make_room() {
+        let limited = RateLimitedByPeer::new();
+        let peer = |number: usize| IpAddr::from([10, 0, (number / 256) as u8, (number % 256) as u8]);
+        (0..RateLimitedByPeer::LINES_MAX).for_each(|number| assert_eq!(limited.admit(peer(number), "a", 0), Some(0)));
+        assert_eq!(limited.admit(peer(RateLimitedByPeer::LINES_MAX), "a", 59_999), None);
+        assert_eq!(limited.admit(peer(RateLimitedByPeer::LINES_MAX), "a", 60_000), Some(0));
+        assert_eq!(limited.lines.lock().unwrap().len(), 1);
     }
 
     #[test]

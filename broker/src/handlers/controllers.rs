@@ -8,6 +8,7 @@ use crate::controller::request::{Outcome, Refusal, Request, Response as Decision
 use crate::controller::wire;
 use crate::protocol::ApiKey;
 use crate::protocol::frame::{RequestFrame, RequestPrefix};
+use crate::protocol::messages::broker_registration::BrokerRegistrationRequest;
 use std::sync::Arc;
 use tracing::warn;
 
@@ -18,7 +19,8 @@ impl Rooms {
         peer: &Peer,
         request: &RequestFrame<'_>,
     ) -> Result<Option<Response>, Hangup> {
-        let (controller, faults) = (&self.controller, &self.client_faults);
+        let controller = &self.controller;
+        let faults = quorum::Faults { lines: &self.node_faults, address: peer.address };
         macro_rules! decided {
             ($asked:expr, $variant:ident) => {
                 match $asked {
@@ -45,14 +47,20 @@ impl Rooms {
             }
             ApiKey::Envelope => self.respond(request, &envelope::handle(self, peer, read(request)?).await),
             ApiKey::BrokerRegistration => {
-                let registration = wire::read_broker_registration(controller.cluster_id(), read(request)?);
+                let message: BrokerRegistrationRequest<'_> = read(request)?;
+                let id = message.broker_id;
+                let registration = wire::read_broker_registration(controller.cluster_id(), message);
                 let outcome = decided!(registration.map(Request::RegisterBroker), RegisterBroker);
-                self.respond(request, &wire::broker_registration_response(&say(peer, "broker", outcome)))
+                self.respond(request, &wire::broker_registration_response(&self.say(peer, "broker", id, outcome)))
             }
             ApiKey::ControllerRegistration => {
-                let registration = Request::RegisterController(wire::read_controller_registration(read(request)?));
-                let outcome = decided!(Ok(registration), RegisterController);
-                self.respond(request, &wire::controller_registration_response(&say(peer, "controller", outcome)))
+                let registration = wire::read_controller_registration(read(request)?);
+                let id = registration.id;
+                let outcome = decided!(Ok(Request::RegisterController(registration)), RegisterController);
+                self.respond(
+                    request,
+                    &wire::controller_registration_response(&self.say(peer, "controller", id, outcome)),
+                )
             }
             ApiKey::BrokerHeartbeat => {
                 let heartbeat = wire::read_broker_heartbeat(read(request)?);
@@ -91,6 +99,18 @@ impl Rooms {
         }))
     }
 
+    /// A node that is refused is a mistake in somebody's configuration: one line here, as there is one on its side.
+    fn say<T>(&self, peer: &Peer, what: &'static str, id: i32, outcome: Outcome<T>) -> Outcome<T> {
+        use crate::protocol::ErrorCode::{NotController, StaleBrokerEpoch};
+        let expected = |refusal: &Refusal| matches!(refusal.code, NotController | StaleBrokerEpoch);
+        if let Some(refusal) = outcome.as_ref().err().filter(|refusal| !expected(refusal)) {
+            self.node_faults.warn(peer.address.ip(), what, |left_out| {
+                warn!(address = %peer.address, %refusal, left_out, "a {what} of node.id {id} that wants to join is refused");
+            });
+        }
+        outcome
+    }
+
     /// Whether a request may wait for a commit while those behind it on its connection go on.
     pub(super) fn is_answered_later(api: ApiKey) -> bool {
         let of_brokers = [
@@ -126,16 +146,6 @@ impl Rooms {
             }
         }))
     }
-}
-
-/// A node that is refused is a mistake in somebody's configuration: one line here, as there is one on its side.
-fn say<T>(peer: &Peer, what: &str, outcome: Outcome<T>) -> Outcome<T> {
-    use crate::protocol::ErrorCode::{NotController, StaleBrokerEpoch};
-    let expected = |refusal: &Refusal| matches!(refusal.code, NotController | StaleBrokerEpoch);
-    if let Some(refusal) = outcome.as_ref().err().filter(|refusal| !expected(refusal)) {
-        warn!(address = %peer.address, %refusal, "a {what} that wants to join is refused");
-    }
-    outcome
 }
 
 impl Serves {

@@ -15,53 +15,73 @@ use crate::protocol::messages::fetch::{FetchRequest, FetchResponse};
 use crate::protocol::messages::fetch_snapshot::{FetchSnapshotRequest, FetchSnapshotResponse};
 use crate::protocol::messages::vote::{VoteRequest, VoteResponse};
 use crate::raft::{Refusal, Request, Response, wire};
-use crate::telemetry::RateLimited;
+use crate::telemetry::RateLimitedByPeer;
+use std::net::SocketAddr;
 use tracing::warn;
+
+/// Where to say what is wrong with the node that asks.
+#[derive(Clone, Copy)]
+pub struct Faults<'a> {
+    pub lines: &'a RateLimitedByPeer,
+    pub address: SocketAddr,
+}
 
 pub async fn vote<'a>(
     controller: &'a ControllerClient,
-    faults: &RateLimited,
+    faults: Faults<'_>,
     request: VoteRequest<'_>,
 ) -> VoteResponse<'a> {
     let asked = wire::read_vote(controller.border(), &request).map(Request::Vote);
-    wire::vote_response(controller.border(), &ask(controller, faults, asked).await.response)
+    wire::vote_response(
+        controller.border(),
+        &ask(controller, faults, request.cluster_id.as_deref(), asked).await.response,
+    )
 }
 
 pub async fn begin_epoch<'a>(
     controller: &'a ControllerClient,
-    faults: &RateLimited,
+    faults: Faults<'_>,
     request: BeginQuorumEpochRequest<'_>,
 ) -> BeginQuorumEpochResponse<'a> {
     let asked = wire::read_begin_quorum_epoch(controller.border(), &request).map(Request::BeginQuorumEpoch);
-    wire::begin_quorum_epoch_response(controller.border(), &ask(controller, faults, asked).await.response)
+    wire::begin_quorum_epoch_response(
+        controller.border(),
+        &ask(controller, faults, request.cluster_id.as_deref(), asked).await.response,
+    )
 }
 
 pub async fn end_epoch<'a>(
     controller: &'a ControllerClient,
-    faults: &RateLimited,
+    faults: Faults<'_>,
     request: EndQuorumEpochRequest<'_>,
 ) -> EndQuorumEpochResponse<'a> {
     let asked = wire::read_end_quorum_epoch(controller.border(), &request).map(Request::EndQuorumEpoch);
-    wire::end_quorum_epoch_response(controller.border(), &ask(controller, faults, asked).await.response)
+    wire::end_quorum_epoch_response(
+        controller.border(),
+        &ask(controller, faults, request.cluster_id.as_deref(), asked).await.response,
+    )
 }
 
 pub async fn fetch<'a>(
     controller: &'a ControllerClient,
-    faults: &RateLimited,
+    faults: Faults<'_>,
     request: FetchRequest<'_>,
 ) -> FetchResponse<'a> {
     let asked = wire::read_fetch(controller.border(), &request).map(Request::Fetch);
-    let QuorumAnswer { response, records } = ask(controller, faults, asked).await;
+    let QuorumAnswer { response, records } = ask(controller, faults, request.cluster_id.as_deref(), asked).await;
     wire::fetch_response(controller.border(), &response, Records::Inline(records.into()))
 }
 
 pub async fn fetch_snapshot<'a>(
     controller: &'a ControllerClient,
-    faults: &RateLimited,
+    faults: Faults<'_>,
     request: FetchSnapshotRequest<'_>,
 ) -> FetchSnapshotResponse<'a> {
     let asked = wire::read_fetch_snapshot(controller.border(), &request).map(Request::FetchSnapshot);
-    wire::fetch_snapshot_response(controller.border(), ask(controller, faults, asked).await.response)
+    wire::fetch_snapshot_response(
+        controller.border(),
+        ask(controller, faults, request.cluster_id.as_deref(), asked).await.response,
+    )
 }
 
 pub async fn describe<'a>(
@@ -71,7 +91,12 @@ pub async fn describe<'a>(
     wire::describe_quorum_response(controller.border(), &request, controller.describe_quorum().await.as_ref())
 }
 
-async fn ask(controller: &ControllerClient, faults: &RateLimited, asked: Result<Request, Refusal>) -> QuorumAnswer {
+async fn ask(
+    controller: &ControllerClient,
+    faults: Faults<'_>,
+    cluster_id: Option<&str>,
+    asked: Result<Request, Refusal>,
+) -> QuorumAnswer {
     let refused = |refusal| {
         let response = Response { leader: controller.leader(), body: Err(refusal) };
         QuorumAnswer { response, records: Vec::new() }
@@ -80,14 +105,30 @@ async fn ask(controller: &ControllerClient, faults: &RateLimited, asked: Result<
         // A node that stops leads nothing.
         Ok(request) => controller.quorum(request).await.unwrap_or_else(|| refused(Refusal::NotLeader)),
         Err(refusal) => {
-            // A mistake in somebody's configuration: one line here, as there is one on the other side.
-            if matches!(refusal, Refusal::InconsistentClusterId | Refusal::InvalidVoterKey) {
-                let (id, cluster) = (controller.node_id(), controller.cluster_id());
-                faults.warn(|left_out| {
-                    warn!(%refusal, left_out, "a request of another node is refused by this one, node.id {id} of cluster.id {cluster}");
-                });
-            }
+            faults.say(controller, cluster_id.unwrap_or_default(), refusal);
             refused(refusal)
+        }
+    }
+}
+
+impl Faults<'_> {
+    /// A mistake in somebody's configuration: one line here, as there is one on the other side.
+    fn say(self, controller: &ControllerClient, theirs: &str, refusal: Refusal) {
+        let Faults { lines, address } = self;
+        let (id, ours) = (controller.node_id(), controller.cluster_id());
+        match refusal {
+            Refusal::InconsistentClusterId => lines.warn(address.ip(), "cluster.id", |left_out| {
+                warn!(
+                    %address,
+                    left_out,
+                    "a node of cluster.id {theirs} is refused by this one, node.id {id} of cluster.id {ours}: without cluster.id \
+                     a new node's follows from its controller.quorum.voters, so set it, or name the same voters on all nodes"
+                );
+            }),
+            Refusal::InvalidVoterKey => lines.warn(address.ip(), "node.id", |left_out| {
+                warn!(%address, %refusal, left_out, "a request of another node is refused by this one, node.id {id} of cluster.id {ours}");
+            }),
+            _ => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::coordinator::Groups;
 use crate::log::LogDirs;
 use crate::metrics::Metrics;
 use crate::partition::Partitions;
-use crate::telemetry::RateLimited;
+use crate::telemetry::{RateLimited, RateLimitedByPeer};
 use std::sync::Arc;
 
 pub struct Rooms {
@@ -22,6 +22,8 @@ pub struct Rooms {
     pub settings: Settings,
     /// Lines about clients that send what they should not: a flood of those must not fill the disk.
     pub client_faults: RateLimited,
+    /// Lines about nodes whose configuration does not go with the cluster's.
+    pub node_faults: RateLimitedByPeer,
     /// Lines about disks that refuse what is to be appended.
     pub storage_faults: RateLimited,
 }

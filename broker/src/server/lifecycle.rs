@@ -14,6 +14,8 @@ use tracing::{debug, error, info, warn};
 
 /// Between two tries to register.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Between two lines about the same reason why it is not registered.
+const REMINDER: Duration = Duration::from_secs(5);
 /// How long another process with this node's id may be in the way: that of the last start is gone by then.
 const DUPLICATE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -92,11 +94,24 @@ impl Lifecycle {
                 self.standing.send_replace(Standing::Refused(format!("the controller refuses this broker: {refusal}")));
                 return None;
             }
-            if said.as_ref() != Some(&refusal.code) {
-                warn!(%refusal, "not registered yet");
-                said = Some(refusal.code);
+            if said.is_none_or(|(code, when): (ErrorCode, Instant)| code != refusal.code || when.elapsed() >= REMINDER)
+            {
+                self.say_why_not(&refusal);
+                said = Some((refusal.code, Instant::now()));
             }
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn say_why_not(&self, refusal: &Refusal) {
+        let id = self.registration.id;
+        match refusal.code {
+            ErrorCode::DuplicateBrokerRegistration => warn!(
+                "not registered yet: another running broker uses this one's node.id {id} (or the session of its last process is \
+                 not over); trying for {} seconds",
+                DUPLICATE_PATIENCE.as_secs()
+            ),
+            _ => warn!(%refusal, "not registered yet, node.id {id}"),
         }
     }
 

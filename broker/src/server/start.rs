@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::metrics::http::{self, Readiness, Site};
 use crate::network::{ConnectionLimits, Listener, Serves};
 use crate::partition::{Partitions, keep_isrs, start_syncing};
-use crate::telemetry::RateLimited;
+use crate::telemetry::{RateLimited, RateLimitedByPeer};
 use anyhow::Context;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -100,6 +100,7 @@ impl Server {
             metrics: Arc::new(Metrics::new()),
             settings: parts::settings(&config),
             client_faults: RateLimited::new(),
+            node_faults: RateLimitedByPeer::new(),
             storage_faults: RateLimited::new(),
         });
         rooms.metrics.ask(BrokerFigures::of(&rooms));
