@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use barnabas::config::{self, Config, Notice};
+use barnabas::config::{self, Config};
 use barnabas::{server, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,9 +53,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     telemetry::start()?;
     let config = Config::load(arguments.file.as_deref(), &arguments.overrides)?;
     for notice in &config.notices {
-        match notice {
-            Notice::Unknown(_) => warn!("{notice}"),
-            Notice::NoEffect { .. } => info!("{notice}"),
+        match notice.is_warning() {
+            true => warn!("{notice}"),
+            false => info!("{notice}"),
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,15 +1,16 @@
 //! Settings of Apache Kafka 4.1 that have no effect here, with the reason: a file that starts Apache Kafka starts this.
 
+/// Of settings that somebody gives who counts on a protection that is not there.
+pub(super) const UNPROTECTED: &str = "this broker serves everybody: TLS, SASL and ACLs are not built yet";
+
 /// Names by reason; a name that ends with a dot stands for all that begin with it.
 const INERT: &[(&str, &[&str])] = &[
+    (UNPROTECTED, &["ssl.", "sasl.", "authorizer.class.name", "super.users"]),
     (
         "TLS, SASL and ACLs are not built yet",
         &[
-            "ssl.",
-            "sasl.",
             "listener.name.",
             "delegation.token.",
-            "authorizer.class.name",
             "principal.builder.class",
             "security.providers",
             "connections.max.reauth.ms",

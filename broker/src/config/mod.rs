@@ -70,13 +70,20 @@ impl ConfigError {
     }
 }
 
-/// Something in a configuration that is accepted and has no effect.
+/// Something in a configuration that is accepted and has not the effect it may be thought to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// Neither Apache Kafka nor Barnabas knows it: probably misspelt.
     Unknown(String),
     /// Apache Kafka knows it.
     NoEffect { name: String, reason: &'static str },
+}
+
+impl Notice {
+    /// Whether somebody should see it who reads little.
+    pub fn is_warning(&self) -> bool {
+        !matches!(self, Notice::NoEffect { reason, .. } if *reason != inert::UNPROTECTED)
+    }
 }
 
 impl fmt::Display for Notice {

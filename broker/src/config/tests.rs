@@ -94,7 +94,8 @@ fn no_name_is_invented_except_our_own() {
     let ours: Vec<&str> = broker::all().map(|setting| setting.name).filter(|name| !known(name)).collect();
     let [leaders, followers] = ONLY_WHILE_RUNNING;
     assert_eq!(ours, ["cluster.id", leaders, followers, "metrics.listener", "admin.listener"]);
-    let families = ["listener.name.", "rlmm.config.", "rsm.config."];
+    // Not of brokers themselves in Kafka, but of what they load.
+    let families = ["listener.name.", "rlmm.config.", "rsm.config.", "super.users"];
     for pattern in inert::patterns().filter(|pattern| !families.contains(pattern)) {
         let stands_for = |name: &str| name == pattern || pattern.ends_with('.') && name.starts_with(pattern);
         assert!(kafka().any(|kafka| stands_for(kafka.name)), "{pattern}");
@@ -343,6 +344,17 @@ fn nodes_of_a_cluster_have_roles_and_listeners_that_go_with_them() {
     refused("3", "controller", "PLAINTEXT://:9092,CONTROLLER://:9093", "only a controller");
     refused("4", "broker", "PLAINTEXT://:9092,CONTROLLER://:9093", "is no controller");
     refused("1", "broker,controller", "CONTROLLER://:9093", "one for clients");
+}
+
+#[test]
+fn who_counts_on_protection_that_is_not_there_is_warned() {
+    let given = [("authorizer.class.name", "A"), ("sasl.enabled.mechanisms", "PLAIN"), ("super.users", "User:a")];
+    let notices = config(&given).unwrap().notices;
+    assert_eq!(notices.len(), 3);
+    for notice in notices {
+        assert!(notice.is_warning() && notice.to_string().contains("serves everybody"), "{notice}");
+    }
+    assert!(!config(&[("num.io.threads", "8")]).unwrap().notices[0].is_warning());
 }
 
 #[test]
