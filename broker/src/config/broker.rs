@@ -47,10 +47,12 @@ settings! {
         /// The wait before a request that failed is sent again.
         CONTROLLER_QUORUM_RETRY_BACKOFF_MS: i32 = "controller.quorum.retry.backoff.ms", "20", AtLeast(0), "milliseconds",
             ReadOnly;
-        /// How often a broker tells the active controller that it lives. Kafka's default is 2000.
+        /// How often a broker tells the active controller that it lives: below half of broker.session.timeout.ms. Kafka's default
+        /// is 2000.
         BROKER_HEARTBEAT_INTERVAL_MS: i32 = "broker.heartbeat.interval.ms", "100", Any, "milliseconds", ReadOnly;
         /// How long the active controller hears nothing from a broker before it gives the broker's partitions other leaders. A
-        /// process that ends is noticed at once, by its connection. Kafka's default is 9000.
+        /// process that ends is noticed at once, by its connection. Controllers enforce it, so all nodes need the same. Where it
+        /// is not set and 600 is too short for broker.heartbeat.interval.ms, it is 4.5 times that. Kafka's default is 9000.
         BROKER_SESSION_TIMEOUT_MS: i32 = "broker.session.timeout.ms", "600", Any, "milliseconds", ReadOnly;
         /// Whether a broker that is asked to stop has its partitions led by others before it does.
         CONTROLLED_SHUTDOWN_ENABLE: bool = "controlled.shutdown.enable", "true", Any, "", ReadOnly;

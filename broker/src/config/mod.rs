@@ -77,6 +77,8 @@ pub enum Notice {
     Unknown(String),
     /// Apache Kafka knows it.
     NoEffect { name: String, reason: &'static str },
+    /// A session timeout that nobody chose, and that goes with the heartbeats that somebody did.
+    SessionFollows { heartbeat_ms: i32, session_ms: i32 },
 }
 
 impl Notice {
@@ -91,6 +93,11 @@ impl fmt::Display for Notice {
         match self {
             Notice::Unknown(name) => write!(formatter, "{name} is not a known setting; it has no effect"),
             Notice::NoEffect { name, reason } => write!(formatter, "{name} has no effect: {reason}"),
+            Notice::SessionFollows { heartbeat_ms, session_ms } => write!(
+                formatter,
+                "broker.session.timeout.ms is {session_ms}, 4.5 times the broker.heartbeat.interval.ms of {heartbeat_ms} as in \
+                 Apache Kafka, since it is not set; controllers enforce it, so all nodes need the same"
+            ),
         }
     }
 }
@@ -129,6 +136,7 @@ impl Config {
     pub fn from_given(given: &BTreeMap<String, String>, machine: &str) -> Result<Config, ConfigError> {
         let mut settings = Settings::from_given(given)?;
         check_together(&settings)?;
+        let follows = quorum::settle_session(&mut settings)?;
         let node = NodeConfig::from_settings(&settings)?;
         let quorum = QuorumConfig::from_settings(&settings, &node)?;
         let offsets = OffsetsConfig::from_settings(&settings, &quorum);
@@ -150,7 +158,7 @@ impl Config {
             metrics: MetricsConfig::from_settings(&settings),
             admin: AdminConfig::from_settings(&settings),
             settings,
-            notices: given.keys().filter_map(|name| notice(name)).collect(),
+            notices: given.keys().filter_map(|name| notice(name)).chain(follows).collect(),
         })
     }
 }

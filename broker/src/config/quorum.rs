@@ -2,7 +2,7 @@
 
 use super::listeners::host_and_port;
 use super::settings::Settings;
-use super::{ConfigError, broker};
+use super::{ConfigError, Notice, broker};
 use std::collections::BTreeMap;
 
 /// Which node of which cluster this is.
@@ -91,6 +91,29 @@ impl QuorumConfig {
 /// At least one: nobody waits no time at all.
 fn milliseconds(value: i32) -> i64 {
     i64::from(value).max(1)
+}
+
+/// A broker whose heartbeats come seldom would be fenced between two of them: a session lasts more than two. One that nobody
+/// chose follows the heartbeats. Errors: `Conflict`.
+pub(super) fn settle_session(settings: &mut Settings) -> Result<Option<Notice>, ConfigError> {
+    let heartbeat_ms = settings.get(broker::BROKER_HEARTBEAT_INTERVAL_MS);
+    let session_ms = settings.get(broker::BROKER_SESSION_TIMEOUT_MS);
+    let both = (milliseconds(heartbeat_ms), milliseconds(session_ms));
+    if 2 * both.0 < both.1 {
+        return Ok(None);
+    }
+    if settings.is_given(broker::BROKER_SESSION_TIMEOUT_MS.setting) {
+        return Err(ConfigError::Conflict(format!(
+            "broker.heartbeat.interval.ms ({heartbeat_ms}) must be below half of broker.session.timeout.ms ({session_ms}): \
+             raise the session, which all nodes need alike, or lower the interval"
+        )));
+    }
+    let session_ms = i32::try_from(both.0 * 9 / 2).map_err(|_| {
+        let reason = "broker.session.timeout.ms would be more than 2147483647: it must be 4.5 times as long";
+        ConfigError::invalid("broker.heartbeat.interval.ms", &heartbeat_ms.to_string(), reason)
+    })?;
+    settings.settle(broker::BROKER_SESSION_TIMEOUT_MS, session_ms);
+    Ok(Some(Notice::SessionFollows { heartbeat_ms, session_ms }))
 }
 
 fn voters(settings: &Settings) -> Result<BTreeMap<i32, (String, u16)>, ConfigError> {

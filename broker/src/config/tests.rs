@@ -347,6 +347,35 @@ fn nodes_of_a_cluster_have_roles_and_listeners_that_go_with_them() {
 }
 
 #[test]
+fn a_session_that_nobody_chose_follows_the_heartbeats() {
+    let session = |of: &[(&str, &str)]| {
+        let config = config(of).unwrap();
+        assert_eq!(config.settings.get(broker::BROKER_SESSION_TIMEOUT_MS) as i64, config.quorum.session_timeout_ms);
+        (config.quorum.session_timeout_ms, config.notices.iter().map(Notice::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(session(&[("broker.heartbeat.interval.ms", "299")]), (600, vec![]));
+    let (followed, notices) = session(&[("broker.heartbeat.interval.ms", "2000")]);
+    assert_eq!((followed, notices.len()), (9000, 1), "as in Kafka");
+    for part in ["broker.heartbeat.interval.ms of 2000", "broker.session.timeout.ms is 9000"] {
+        assert!(notices[0].contains(part), "{notices:?}");
+    }
+    let given = [("broker.heartbeat.interval.ms", "2000"), ("broker.session.timeout.ms", "4001")];
+    assert_eq!(session(&given), (4001, vec![]));
+}
+
+#[test]
+fn heartbeats_that_come_too_seldom_for_the_session_are_refused() {
+    let refused = |of: &[(&str, &str)], parts: &[&str]| {
+        let error = config(of).unwrap_err();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    };
+    let names = ["broker.heartbeat.interval.ms (2000)", "below half of broker.session.timeout.ms (4000)"];
+    refused(&[("broker.heartbeat.interval.ms", "2000"), ("broker.session.timeout.ms", "4000")], &names);
+    refused(&[("broker.session.timeout.ms", "200")], &["broker.heartbeat.interval.ms (100)"]);
+    refused(&[("broker.heartbeat.interval.ms", "2147483647")], &["broker.session.timeout.ms would be more"]);
+}
+
+#[test]
 fn who_counts_on_protection_that_is_not_there_is_warned() {
     let given = [("authorizer.class.name", "A"), ("sasl.enabled.mechanisms", "PLAIN"), ("super.users", "User:a")];
     let notices = config(&given).unwrap().notices;
