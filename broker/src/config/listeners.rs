@@ -58,14 +58,14 @@ impl Listeners {
         let (controller, broker): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|listener| controllers.contains(&listener.name));
         let (broker, controller) = by_role(node, &given, broker, controller)?;
-        let advertised_controller = advertised_controller(node, quorum, &controllers, &controller)?;
+        let advertised_controller = advertised_controller(node, quorum, &given, &controllers, &controller)?;
         if broker.is_empty() {
             let inter_broker = settings.get(broker::INTER_BROKER_LISTENER_NAME).unwrap_or_else(|| "PLAINTEXT".into());
             let inter_broker = inter_broker.to_ascii_uppercase();
             return Ok(Listeners { broker, controller, advertised: Vec::new(), advertised_controller, inter_broker });
         }
         let advertised = advertised(settings, &broker, &controllers, machine)?;
-        let inter_broker = inter_broker(settings, &broker, &protocols)?;
+        let inter_broker = inter_broker(settings, &broker, &controllers, &protocols)?;
         Ok(Listeners { broker, controller, advertised, advertised_controller, inter_broker })
     }
 }
@@ -94,15 +94,24 @@ fn by_role(
 fn advertised_controller(
     node: &NodeConfig,
     quorum: &QuorumConfig,
+    given: &str,
     names: &[String],
     listeners: &[Listener],
 ) -> Result<Option<Advertised>, ConfigError> {
     let Some((host, port)) = quorum.voters.get(&node.id) else { return Ok(None) };
+    if !listeners.is_empty() && !listeners.iter().any(|listener| [0, *port].contains(&listener.port)) {
+        let reason = format!(
+            "the voter of this node, {}@{host}:{port}, is where others connect: no controller listener has that port",
+            node.id
+        );
+        return Err(ConfigError::invalid("listeners", given, reason));
+    }
     match listeners.first() {
         Some(listener) => Ok(Some(Advertised { name: listener.name.clone(), host: host.clone(), port: *port })),
-        None if quorum.voters.len() == 1 => Ok(None),
+        None if quorum.voters.len() == 1 && names.is_empty() => Ok(None),
         None => {
-            let reason = "controllers talk to one another: it must name a listener that is in listeners";
+            let reason =
+                "controllers talk to one another, and brokers to them: it must name a listener that is in listeners";
             Err(ConfigError::invalid("controller.listener.names", &names.join(","), reason))
         }
     }
@@ -144,12 +153,20 @@ fn advertised(
     Ok(chosen.into_iter().map(|one| Advertised { host: host(one.host), name: one.name, port: one.port }).collect())
 }
 
-fn inter_broker(settings: &Settings, listeners: &[Listener], protocols: &Protocols) -> Result<String, ConfigError> {
+fn inter_broker(
+    settings: &Settings,
+    listeners: &[Listener],
+    controllers: &[String],
+    protocols: &Protocols,
+) -> Result<String, ConfigError> {
     let known = |name: &str| listeners.iter().any(|listener| listener.name == name);
     if let Some(name) = settings.get(broker::INTER_BROKER_LISTENER_NAME).map(|name| name.to_ascii_uppercase()) {
-        let unknown =
-            || ConfigError::invalid("inter.broker.listener.name", &name, "there is no such listener in listeners");
-        return if known(&name) { Ok(name) } else { Err(unknown()) };
+        let reason = match controllers.contains(&name) {
+            true => "controller.listener.names has it: brokers replicate over a listener that serves clients",
+            false => "there is no such listener in listeners",
+        };
+        let fault = || ConfigError::invalid("inter.broker.listener.name", &name, reason);
+        return if known(&name) { Ok(name) } else { Err(fault()) };
     }
     let protocol = settings.get(broker::SECURITY_INTER_BROKER_PROTOCOL);
     if protocol != "PLAINTEXT" {
@@ -380,6 +397,20 @@ mod tests {
         refused(&[("advertised.listeners", "X://a:1")], "no listener X");
         refused(&[("inter.broker.listener.name", "X")], "no such listener");
         refused(&[("controller.listener.names", "PLAINTEXT")], "one for clients");
+        let one = ("controller.quorum.voters", "1@a:9093");
+        refused(&[one, ("controller.listener.names", "CONTROLLER")], "name a listener that is in listeners");
+        let named = ("controller.listener.names", "CONTROLLER");
+        let wrong = [one, named, ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9094")];
+        refused(&wrong, "1@a:9093, is where others connect");
+        let right = [one, named, ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093")];
+        refused(
+            &[&right[..], &[("inter.broker.listener.name", "CONTROLLER")]].concat(),
+            "controller.listener.names has it",
+        );
+        for port in [0, 9093] {
+            let given = format!("PLAINTEXT://:9092,CONTROLLER://:{port}");
+            assert!(listeners(&[one, named, ("listeners", &given)]).is_ok());
+        }
         refused(&[("metrics.listener", "nowhere")], "host:port");
         refused(&[("admin.listener", "nowhere")], "host:port");
         refused(&[("max.connections.per.ip.overrides", "a")], "host:limit");
