@@ -1,11 +1,11 @@
 //! The program `barnabas`: arguments, configuration, run.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use barnabas::config::{self, Config};
+use barnabas::config::{self, Config, ConfigError, NodeConfig};
 use barnabas::{server, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,14 +29,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print every setting with its unit, default and meaning.
-    Config,
+    /// Print every setting with its unit, default and meaning, or those that are named.
+    Config {
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match arguments.command {
-        Some(Command::Config) => print(&config::describe()),
+    let done = match &arguments.command {
+        Some(Command::Config { names }) if names.is_empty() => print(&config::describe()),
+        Some(Command::Config { names }) => {
+            config::describe_some(names).map_err(anyhow::Error::msg).and_then(|text| print(&text))
+        }
         None => run(&arguments),
     };
     match done {
@@ -51,7 +57,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     telemetry::start()?;
-    let config = Config::load(arguments.file.as_deref(), &arguments.overrides)?;
+    let config = Config::load(arguments.file.as_deref(), &arguments.overrides).map_err(with_hint)?;
+    info!("{}", who(arguments, &config));
     for notice in &config.notices {
         match notice.is_warning() {
             true => warn!("{notice}"),
@@ -74,6 +81,31 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         };
         server::run(config, stop).await
     })
+}
+
+/// Which program runs as which node of which quorum, and what told it so.
+fn who(arguments: &Arguments, config: &Config) -> String {
+    let NodeConfig { id, is_broker, is_controller, .. } = &config.node;
+    let roles = [("broker", *is_broker), ("controller", *is_controller)];
+    let roles: Vec<_> = roles.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
+    let voters = config.quorum.voters.iter().map(|(id, (host, port))| format!("{id}@{host}:{port}"));
+    let quorum = match config.quorum.voters.is_empty() {
+        true => "a quorum of one".to_owned(),
+        false => format!("the quorum {}", voters.collect::<Vec<_>>().join(",")),
+    };
+    let file = arguments.file.as_ref().map_or("none, the defaults".to_owned(), |file| file.display().to_string());
+    format!("barnabas {}, node {id} ({}) of {quorum}, configuration {file}", env!("CARGO_PKG_VERSION"), roles.join(","))
+}
+
+/// A bare word that is no file was perhaps to be a command.
+fn with_hint(error: ConfigError) -> anyhow::Error {
+    let is_word = |path: &Path| path.to_string_lossy().bytes().all(|byte| byte.is_ascii_alphabetic());
+    match &error {
+        ConfigError::Unreadable { path, error: cause } if cause.kind() == ErrorKind::NotFound && is_word(path) => {
+            anyhow::anyhow!("{error}; the command is `barnabas config`")
+        }
+        _ => error.into(),
+    }
 }
 
 /// The error and its causes, but for those that the text says already.

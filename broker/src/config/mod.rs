@@ -26,7 +26,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use listeners::{Advertised, Listener, Listeners};
-pub use print::describe;
+pub use print::{describe, describe_some};
 pub use quorum::{NodeConfig, QuorumConfig};
 pub use rooms::{
     AdminConfig, ConnectionLimits, FetchConfig, GroupConfig, LogDirsConfig, MetadataLogConfig, MetricsConfig,

@@ -16,6 +16,22 @@ pub fn describe() -> String {
     text
 }
 
+/// The settings of these names alone. Errors: one that there is not.
+pub fn describe_some(names: &[String]) -> Result<String, String> {
+    let mut text = String::new();
+    for name in names {
+        let of_broker = broker::find(name).map(|setting| (setting, true));
+        let of_topic = topic::all().find(|setting| setting.name == name).map(|setting| (setting, false));
+        if of_broker.is_none() && of_topic.is_none() {
+            return Err(format!("{name} is no setting; `barnabas config` prints them all"));
+        }
+        for (setting, of_broker) in of_broker.into_iter().chain(of_topic) {
+            entry(&mut text, setting, of_broker);
+        }
+    }
+    Ok(text.trim_start().to_owned())
+}
+
 fn section(text: &mut String, title: &str, settings: &[&'static Setting], of_broker: bool) {
     let _ = write!(text, "\n{title}\n{}\n", "-".repeat(title.len()));
     settings.iter().filter(|setting| !setting.internal).for_each(|setting| entry(text, setting, of_broker));

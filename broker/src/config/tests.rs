@@ -466,6 +466,14 @@ fn the_description_names_every_setting_with_unit_default_and_meaning() {
 }
 
 #[test]
+fn a_description_of_some_settings_has_those_alone() {
+    let text = describe_some(&["node.id".into(), "retention.ms".into()]).unwrap();
+    assert!(text.starts_with("node.id\n    default:") && text.contains("\nretention.ms\n"), "{text}");
+    assert_eq!(text.matches("accepts:").count(), 2);
+    assert!(describe_some(&["node.ids".into()]).unwrap_err().contains("node.ids is no setting"));
+}
+
+#[test]
 fn throttled_replicas_are_those_of_this_broker() {
     let of = |list: &str, broker| {
         topic::ThrottledReplicas::of(&values(&[("leader.replication.throttled.replicas", list)]), broker)
