@@ -72,7 +72,8 @@ impl Inbox {
         contents.places.extend(place);
         contents.is_loud |= is_loud;
         drop(contents);
-        self.notify.notify_one();
+        // All: of two that wait, the one whose turn is over must not take the other's wake.
+        self.notify.notify_waiters();
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
@@ -85,7 +86,7 @@ impl Inbox {
         contents.turn += 1;
         let turn = contents.turn;
         drop(contents);
-        self.notify.notify_one();
+        self.notify.notify_waiters();
         turn
     }
 
@@ -112,7 +113,8 @@ impl Inbox {
     async fn until(&self, reached: impl Fn(&Contents) -> bool) {
         loop {
             // Before the look: what comes between the two is not lost.
-            let notified = self.notify.notified();
+            let mut notified = std::pin::pin!(self.notify.notified());
+            notified.as_mut().enable();
             if reached(&self.contents()) {
                 return;
             }
