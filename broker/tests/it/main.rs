@@ -4,6 +4,7 @@
 
 mod admin;
 mod clients;
+mod closed_output;
 mod cluster;
 mod crash;
 mod group_scripts;
