@@ -93,8 +93,11 @@ fn who(arguments: &Arguments, config: &Config) -> String {
         true => "a quorum of one".to_owned(),
         false => format!("the quorum {}", voters.collect::<Vec<_>>().join(",")),
     };
-    let file = arguments.file.as_ref().map_or("none, the defaults".to_owned(), |file| file.display().to_string());
-    format!("barnabas {}, node {id} ({}) of {quorum}, configuration {file}", env!("CARGO_PKG_VERSION"), roles.join(","))
+    let file = arguments
+        .file
+        .as_ref()
+        .map_or("no configuration file".to_owned(), |file| format!("configuration {}", file.display()));
+    format!("barnabas {}, node {id} ({}) of {quorum}, {file}", env!("CARGO_PKG_VERSION"), roles.join(","))
 }
 
 /// A bare word that is no file was perhaps to be a command.
@@ -102,7 +105,7 @@ fn with_hint(error: ConfigError) -> anyhow::Error {
     let is_word = |path: &Path| path.to_string_lossy().bytes().all(|byte| byte.is_ascii_alphabetic());
     match &error {
         ConfigError::Unreadable { path, error: cause } if cause.kind() == ErrorKind::NotFound && is_word(path) => {
-            anyhow::anyhow!("{error}; the command is `barnabas config`")
+            anyhow::anyhow!("{error}; did you mean the command `barnabas config`?")
         }
         _ => error.into(),
     }
