@@ -39,7 +39,20 @@ fn a_node_of_another_cluster_is_refused() {
 
 #[test]
 fn a_second_node_with_the_same_id_is_refused() {
-    refused(|_| vec![("node.id", "2".to_owned())], &["node.id", "2"]);
+    // It is met at the address of the third voter. A listener with the second's port, too: without one it would not start.
+    let as_the_second = |cluster: &Cluster| {
+        let voters = cluster.voters();
+        let addresses: Vec<_> = voters.split(',').map(|voter| voter.split_once('@').expect("id@address").1).collect();
+        let port = addresses[1].rsplit_once(':').expect("host:port").1;
+        let (client, third) = (cluster.address(3), addresses[2]);
+        vec![
+            ("node.id", "2".to_owned()),
+            ("listeners", format!("PLAINTEXT://{client},CONTROLLER://{third},BESIDES://127.0.0.2:{port}")),
+            ("controller.listener.names", "CONTROLLER,BESIDES".to_owned()),
+            ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,BESIDES:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned()),
+        ]
+    };
+    refused(as_the_second, &["node.id", "2"]);
 }
 
 #[test]
