@@ -58,7 +58,7 @@ impl Listeners {
         let (controller, broker): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|listener| controllers.contains(&listener.name));
         let (broker, controller) = by_role(node, &given, broker, controller)?;
-        let advertised_controller = advertised_controller(node, quorum, &given, &controllers, &controller)?;
+        let advertised_controller = advertised_controller(node, quorum, &controllers, &controller)?;
         if broker.is_empty() {
             let inter_broker = settings.get(broker::INTER_BROKER_LISTENER_NAME).unwrap_or_else(|| "PLAINTEXT".into());
             let inter_broker = inter_broker.to_ascii_uppercase();
@@ -94,18 +94,10 @@ fn by_role(
 fn advertised_controller(
     node: &NodeConfig,
     quorum: &QuorumConfig,
-    given: &str,
     names: &[String],
     listeners: &[Listener],
 ) -> Result<Option<Advertised>, ConfigError> {
     let Some((host, port)) = quorum.voters.get(&node.id) else { return Ok(None) };
-    if !listeners.is_empty() && !listeners.iter().any(|listener| [0, *port].contains(&listener.port)) {
-        let reason = format!(
-            "the voter of this node, {}@{host}:{port}, is where others connect: no controller listener has that port",
-            node.id
-        );
-        return Err(ConfigError::invalid("listeners", given, reason));
-    }
     match listeners.first() {
         Some(listener) => Ok(Some(Advertised { name: listener.name.clone(), host: host.clone(), port: *port })),
         None if quorum.voters.len() == 1 && names.is_empty() => Ok(None),
@@ -400,14 +392,12 @@ mod tests {
         let one = ("controller.quorum.voters", "1@a:9093");
         refused(&[one, ("controller.listener.names", "CONTROLLER")], "name a listener that is in listeners");
         let named = ("controller.listener.names", "CONTROLLER");
-        let wrong = [one, named, ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9094")];
-        refused(&wrong, "1@a:9093, is where others connect");
         let right = [one, named, ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093")];
         refused(
             &[&right[..], &[("inter.broker.listener.name", "CONTROLLER")]].concat(),
             "controller.listener.names has it",
         );
-        for port in [0, 9093] {
+        for port in [0, 9093, 19093] {
             let given = format!("PLAINTEXT://:9092,CONTROLLER://:{port}");
             assert!(listeners(&[one, named, ("listeners", &given)]).is_ok());
         }

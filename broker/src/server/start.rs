@@ -137,6 +137,16 @@ impl Server {
             shut_down,
             connections,
         };
+        if let Some(advertised) = &server.config.network.listeners.advertised_controller
+            && controllers.iter().all(|bound| bound.port != advertised.port)
+        {
+            let ports: Vec<u16> = controllers.iter().map(|bound| bound.port).collect();
+            warn!(
+                voter = format!("{}@{}:{}", server.config.node.id, advertised.host, advertised.port),
+                ?ports,
+                "other nodes connect to the port of controller.quorum.voters: it has to lead to this node's listener"
+            );
+        }
         server.serve(controllers, Serves::Controllers, &server.sockets.controllers);
         tokio::spawn(say_while_leaderless(server.rooms.controller.clone(), server.voters()));
         if let Some(registration) = parts::controller_registration(&server.config) {
