@@ -29,14 +29,16 @@ pub struct Network {
     nodes: Vec<i32>,
 }
 
-/// Why this machine cannot have such a network or a disk of its own; panics where it should: under CI, where nobody
-/// reads reasons, and as root, where only a missing program can be why.
+/// Whether this machine can have no such network, or no disk of its own, with the reason printed: it takes the rights of
+/// root, which a container's root may lack too. Panics where nobody reads reasons and everything is known to work: in the
+/// project's workflow.
 pub fn cannot(what: &str) -> bool {
-    if rustix::process::geteuid().is_root() {
+    let may = Command::new("unshare").args(["--net", "--mount", "true"]).status().is_ok_and(|status| status.success());
+    if rustix::process::geteuid().is_root() && may {
         return false;
     }
-    assert!(std::env::var_os("CI").is_none(), "{what} needs root: CI must run the tests as root");
-    eprintln!("NOT TESTED: {what} needs root");
+    assert!(std::env::var_os("GITHUB_ACTIONS").is_none(), "{what} needs root: the workflow must run the tests as root");
+    eprintln!("NOT TESTED: {what} needs root, and the right to make namespaces");
     true
 }
 
