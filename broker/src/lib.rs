@@ -8,12 +8,14 @@
 //! - [`raft`]: the quorum that keeps the metadata log, as a state machine. Pure.
 //! - [`admin`]: the gRPC service for operators.
 //! - [`config`]: every setting, with its type, default and meaning.
+//! - [`clock`]: the time of this process.
 //! - [`handlers`]: one file for each API.
 //! - [`network`]: listeners and connections.
 //! - [`metrics`] and [`telemetry`]: what Prometheus and the log say.
 //! - [`server`]: the wiring, and the order of start and stop.
 
 pub mod admin;
+pub mod clock;
 pub mod config;
 pub mod controller;
 pub mod coordinator;

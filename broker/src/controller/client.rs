@@ -2,12 +2,13 @@
 
 use super::channel::Channel;
 use super::delta::ImageDelta;
-use super::driver::{Answered, Clock, Publication, QuorumAnswer, Work};
+use super::driver::{Answered, Publication, QuorumAnswer, Work};
 use super::image::{Configs, MetadataImage};
 use super::producer_ids::ProducerIds;
 use super::request::*;
 use super::rules::{ConfigRules, EffectiveConfig};
 use super::topic_name;
+use crate::clock::Clock;
 use crate::protocol::ErrorCode;
 use crate::raft::wire::Border;
 use crate::raft::{self, LeaderAndEpoch, QuorumDescription, ReplicaId};

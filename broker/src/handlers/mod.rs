@@ -49,6 +49,7 @@ pub(crate) mod sync_group;
 pub(crate) mod unregister_broker;
 pub(crate) mod update_features;
 
+pub use crate::clock::now_ms;
 pub use broker_connections::{BrokerConnections, Heard};
 pub use metadata::MetadataSettings;
 pub use rooms::{Rooms, Settings};
@@ -61,7 +62,6 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Topics that only the broker writes to.
 pub const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
@@ -360,10 +360,4 @@ impl Rooms {
 
 fn read<'a, T: Wire<'a>>(request: &RequestFrame<'a>) -> Result<T, Hangup> {
     request.message().map_err(|error| Hangup::Body { api: request.api, version: request.version, error })
-}
-
-/// Milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -5,11 +5,11 @@ use super::rate::Windows;
 use super::replica::View;
 use super::sync::SyncQueue;
 use super::throttle::Throttles;
+use crate::clock::Clock;
 use crate::controller::image::MetadataImage;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 /// A broker that is neither fenced nor shutting down.
@@ -111,8 +111,7 @@ pub struct Broker {
     live: RwLock<Arc<LiveBrokers>>,
     /// The metadata as it was applied last.
     image: RwLock<Arc<MetadataImage>>,
-    started: Instant,
-    started_ms: i64,
+    clock: Clock,
     /// Partitions that have closed a segment which is not synced yet.
     pub rolled: Asking,
     /// Partitions whose leader wants another ISR.
@@ -124,14 +123,12 @@ pub struct Broker {
 
 impl Broker {
     pub fn new(settings: ReplicaSettings) -> Broker {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Broker {
             throttles: Throttles::new(settings.throttle_windows),
             settings,
             live: RwLock::default(),
             image: RwLock::default(),
-            started: Instant::now(),
-            started_ms: i64::try_from(since.as_millis()).unwrap_or(0),
+            clock: Clock::start(),
             rolled: Asking::default(),
             isr_changes: Asking::default(),
             syncs: SyncQueue::default(),
@@ -141,7 +138,7 @@ impl Broker {
 
     /// Milliseconds, never going back.
     pub fn now(&self) -> i64 {
-        self.started_ms.saturating_add(i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX))
+        self.clock.now()
     }
 
     pub fn live(&self) -> Arc<LiveBrokers> {

@@ -1,12 +1,12 @@
 //! Brings this broker in line with the metadata: partitions made, led, followed, configured and deleted.
 
 use super::group_log::GroupLog;
+use crate::clock::now_ms;
 use crate::config::topic::ThrottledReplicas;
 use crate::config::{Settings, ThrottledRates, topic};
 use crate::controller::delta::{ImageDelta, TopicChange, TopicDelta};
 use crate::controller::image::{MetadataImage, PartitionRegistration, ResourceType, Topic};
 use crate::coordinator::Groups;
-use crate::handlers::now_ms;
 use crate::log::{FoundPartition, Log, LogConfig, LogDirs};
 use crate::partition::replica::RoleChange;
 use crate::partition::{Followers, Partition, Partitions, Throttled, live_brokers};

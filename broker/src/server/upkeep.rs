@@ -2,7 +2,7 @@
 //! nobody waits for it.
 
 use super::apply::Applier;
-use crate::handlers::now_ms;
+use crate::clock::now_ms;
 use crate::log::LogDirs;
 use crate::partition::{Partition, Partitions};
 use std::sync::Arc;

@@ -28,6 +28,7 @@ use super::metadata_log::{Found, MetadataError, MetadataLog, read_bootstrap};
 use super::request::{NewTopic, Request};
 use super::rules::ConfigRules;
 use super::state::ControllerSettings;
+use crate::clock::Clock;
 use crate::log::{Flushed, LogConfig, LogDirectory};
 use crate::raft::wire::Border;
 use crate::raft::{self, Correlation, LeaderAndEpoch, LeaderEpoch, ReplicaId, SnapshotId, SyncPoint};
@@ -37,7 +38,6 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{oneshot, watch};
 use worker::{Belonging, Worker};
 
@@ -122,24 +122,6 @@ pub(super) enum Work {
     Run(Box<dyn FnOnce() + Send>),
     #[cfg(test)]
     RunWhereItSyncs(Box<dyn FnOnce() + Send>),
-}
-
-/// A clock that never goes back and never jumps: milliseconds since 1970 at the start, and the time since.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    began: Instant,
-    began_at: i64,
-}
-
-impl Clock {
-    pub fn start() -> Clock {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { began: Instant::now(), began_at: i64::try_from(since.as_millis()).unwrap_or(0) }
-    }
-
-    pub fn now(&self) -> i64 {
-        self.began_at.saturating_add(i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX))
-    }
 }
 
 /// The threads of a node of the quorum.

@@ -1,12 +1,13 @@
 //! The thread itself: takes in what happens, steps the raft node, carries its actions out.
 
+use super::Work;
 use super::active::{Active, Making};
 use super::answers::{Answer, QuorumAnswer, answer_all, not_active};
 use super::links::Links;
 use super::publisher::Publication;
 use super::snapshots::Snapshots;
 use super::sync::Sync;
-use super::{Clock, Work};
+use crate::clock::Clock;
 use crate::controller::delta::ImageDelta;
 use crate::controller::image::{MetadataImage, NO_LEADER};
 use crate::controller::loader::{Loader, leaders_voters};

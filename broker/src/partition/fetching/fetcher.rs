@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, ConnectionError};
 use super::followers::{FetcherSettings, Key, Order, Orders};
-use crate::handlers::now_ms;
+use crate::clock::now_ms;
 use crate::partition::{FetchedRecords, FollowError, Partition, Position};
 use crate::protocol::messages::fetch::*;
 use crate::protocol::{ErrorCode, Records};
