@@ -26,40 +26,27 @@ pub struct Faults<'a> {
     pub address: SocketAddr,
 }
 
-pub async fn vote<'a>(
-    controller: &'a ControllerClient,
-    faults: Faults<'_>,
-    request: VoteRequest<'_>,
-) -> VoteResponse<'a> {
-    let asked = wire::read_vote(controller.border(), &request).map(Request::Vote);
-    wire::vote_response(
-        controller.border(),
-        &ask(controller, faults, request.cluster_id.as_deref(), asked).await.response,
-    )
+/// A request that is read, asked of the node, and answered: the same for all that carry nothing but their epoch.
+macro_rules! asked_of_the_node {
+    ($($handler:ident: $request:ident, $read:path => $variant:ident, $write:path => $response:ident;)*) => {$(
+        pub async fn $handler<'a>(
+            controller: &'a ControllerClient,
+            faults: Faults<'_>,
+            request: $request<'_>,
+        ) -> $response<'a> {
+            let asked = $read(controller.border(), &request).map(Request::$variant);
+            let answer = ask(controller, faults, request.cluster_id.as_deref(), asked).await;
+            $write(controller.border(), &answer.response)
+        }
+    )*};
 }
 
-pub async fn begin_epoch<'a>(
-    controller: &'a ControllerClient,
-    faults: Faults<'_>,
-    request: BeginQuorumEpochRequest<'_>,
-) -> BeginQuorumEpochResponse<'a> {
-    let asked = wire::read_begin_quorum_epoch(controller.border(), &request).map(Request::BeginQuorumEpoch);
-    wire::begin_quorum_epoch_response(
-        controller.border(),
-        &ask(controller, faults, request.cluster_id.as_deref(), asked).await.response,
-    )
-}
-
-pub async fn end_epoch<'a>(
-    controller: &'a ControllerClient,
-    faults: Faults<'_>,
-    request: EndQuorumEpochRequest<'_>,
-) -> EndQuorumEpochResponse<'a> {
-    let asked = wire::read_end_quorum_epoch(controller.border(), &request).map(Request::EndQuorumEpoch);
-    wire::end_quorum_epoch_response(
-        controller.border(),
-        &ask(controller, faults, request.cluster_id.as_deref(), asked).await.response,
-    )
+asked_of_the_node! {
+    vote: VoteRequest, wire::read_vote => Vote, wire::vote_response => VoteResponse;
+    begin_epoch: BeginQuorumEpochRequest, wire::read_begin_quorum_epoch => BeginQuorumEpoch,
+        wire::begin_quorum_epoch_response => BeginQuorumEpochResponse;
+    end_epoch: EndQuorumEpochRequest, wire::read_end_quorum_epoch => EndQuorumEpoch,
+        wire::end_quorum_epoch_response => EndQuorumEpochResponse;
 }
 
 pub async fn fetch<'a>(
@@ -78,10 +65,8 @@ pub async fn fetch_snapshot<'a>(
     request: FetchSnapshotRequest<'_>,
 ) -> FetchSnapshotResponse<'a> {
     let asked = wire::read_fetch_snapshot(controller.border(), &request).map(Request::FetchSnapshot);
-    wire::fetch_snapshot_response(
-        controller.border(),
-        ask(controller, faults, request.cluster_id.as_deref(), asked).await.response,
-    )
+    let answer = ask(controller, faults, request.cluster_id.as_deref(), asked).await;
+    wire::fetch_snapshot_response(controller.border(), answer.response)
 }
 
 pub async fn describe<'a>(
