@@ -10,6 +10,8 @@ use crate::controller::ControllerClient;
 use crate::controller::image::BrokerRegistration;
 use crate::controller::request::{Request, Response};
 use crate::controller::restart::{self, View};
+// The service has a message of this name too.
+use std::result::Result;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +31,7 @@ pub struct Service {
 #[tonic::async_trait]
 impl admin_server::Admin for Service {
     type WatchClusterStream = ReceiverStream<Result<ClusterState, Status>>;
+    type WatchTopicsStream = ReceiverStream<Result<TopicChanges, Status>>;
 
     async fn watch_cluster(&self, call: Call<WatchClusterRequest>) -> Result<Answer<Self::WatchClusterStream>, Status> {
         let list_max = list_max(call.into_inner().list_max)?;
@@ -120,6 +123,34 @@ impl admin_server::Admin for Service {
         info!("asked to stop");
         self.admin.shut_down.notify_one();
         Ok(Answer::new(ShutDownResponse {}))
+    }
+
+    async fn watch_topics(&self, _: Call<WatchTopicsRequest>) -> Result<Answer<Self::WatchTopicsStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn create_topics(&self, _: Call<CreateTopicsRequest>) -> Result<Answer<Results>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn add_partitions(&self, _: Call<AddPartitionsRequest>) -> Result<Answer<Results>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn delete_topics(&self, _: Call<DeleteTopicsRequest>) -> Result<Answer<Results>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn alter_configs(&self, _: Call<AlterConfigsRequest>) -> Result<Answer<Results>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn reassign_partitions(&self, _: Call<ReassignPartitionsRequest>) -> Result<Answer<Results>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn elect_preferred_leaders(&self, _: Call<ElectPreferredLeadersRequest>) -> Result<Answer<Results>, Status> {
+        Err(Status::unimplemented("not served yet"))
     }
 }
 

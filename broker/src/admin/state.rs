@@ -34,6 +34,7 @@ pub fn cluster_state(
         under_min_isr: list(Condition::UnderMinIsr),
         at_min_isr: list(Condition::AtMinIsr),
         reassignments: Some(reassignments(image, health, list_max)),
+        ..ClusterState::default()
     }
 }
 
@@ -71,6 +72,7 @@ fn broker(registration: &Arc<BrokerRegistration>, health: &Health) -> Broker {
         endpoints: registration.endpoints.iter().map(endpoint).collect(),
         leads: load.leads as u64,
         holds: load.holds as u64,
+        ..Broker::default()
     }
 }
 
