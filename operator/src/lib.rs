@@ -1,0 +1,2 @@
+//! Runs clusters of Barnabas on Kubernetes.
+pub mod crd;
