@@ -46,8 +46,20 @@ impl Readiness {
 /// What the answers are made from.
 #[derive(Clone)]
 pub struct Site {
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<dyn Exposition>,
     pub readiness: Arc<Readiness>,
+}
+
+/// What there is to be scraped.
+pub trait Exposition: Send + Sync {
+    /// All of it in Prometheus' text format. May take a while.
+    fn render(&self) -> Vec<u8>;
+}
+
+impl Exposition for Metrics {
+    fn render(&self) -> Vec<u8> {
+        Metrics::render(self)
+    }
 }
 
 /// Serves until `shutdown` is ready, then lets the answers under way end.
@@ -131,7 +143,7 @@ async fn answer(site: Site, request: Request<Incoming>) -> Result<Response<Full<
 }
 
 /// Asking for the figures of many partitions takes time that the connections of clients should not wait for.
-async fn metrics(metrics: Arc<Metrics>) -> Response<Full<Bytes>> {
+async fn metrics(metrics: Arc<dyn Exposition>) -> Response<Full<Bytes>> {
     match tokio::task::spawn_blocking(move || metrics.render()).await {
         Ok(text) => with_type(StatusCode::OK, prometheus::TEXT_FORMAT, text.into()),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),

@@ -1,0 +1,59 @@
+//! What reconciling holds in its hands: the way to Kubernetes, the links to the clusters, what is known already.
+
+use crate::admin::Links;
+use crate::crd::{KafkaCluster, KafkaTopic};
+use crate::metrics::Metrics;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::reflector::Store;
+use kube::{Client, Resource, ResourceExt};
+use std::sync::Arc;
+use tracing::warn;
+
+/// The name under which the operator owns fields (server-side apply) and reports events.
+pub const FIELD_MANAGER: &str = "barnabas-operator";
+
+/// What both controllers use.
+pub struct Context {
+    pub client: Client,
+    pub links: Arc<Links>,
+    pub metrics: Arc<Metrics>,
+    pub recorder: Recorder,
+    pub clusters: Store<KafkaCluster>,
+    pub topics: Store<KafkaTopic>,
+}
+
+impl Context {
+    /// Tells people that something happened to a resource (`kubectl describe`). Failing to is no reason to stop.
+    pub async fn tell<K: Resource<DynamicType = ()>>(&self, about: &K, type_: EventType, reason: &str, note: String) {
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(shortened(note)),
+            action: reason.to_owned(),
+            secondary: None,
+        };
+        self.metrics.wrote("Event");
+        if let Err(error) = self.recorder.publish(&event, &about.object_ref(&())).await {
+            warn!(%error, resource = about.name_any(), reason, "an event could not be written");
+        }
+    }
+}
+
+/// The time of day, as Kubernetes writes it: to the second.
+pub fn now() -> Time {
+    let seconds = Timestamp::now().as_second();
+    Time(Timestamp::from_second(seconds).expect("this time is one"))
+}
+
+/// The API server takes notes of at most 1024 bytes.
+fn shortened(mut note: String) -> String {
+    const MAX: usize = 1000;
+    if note.len() > MAX {
+        let end = (0..=MAX).rev().find(|end| note.is_char_boundary(*end)).expect("0 is one");
+        note.truncate(end);
+        note.push_str("...");
+    }
+    note
+}

@@ -1,0 +1,140 @@
+//! What the operator tells Prometheus.
+
+use barnabas::metrics::http::Exposition;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use std::time::Duration;
+
+const VALID: &str = "a valid metric that is registered once";
+
+/// Everything that is counted.
+pub struct Metrics {
+    registry: Registry,
+    reconciles: IntCounterVec,
+    durations: HistogramVec,
+    errors: IntCounterVec,
+    writes: IntCounterVec,
+    drift: IntCounterVec,
+    queue: IntGaugeVec,
+    ready: IntGaugeVec,
+    topics_ready: IntGaugeVec,
+    pub clusters: IntGauge,
+    pub topics: IntGauge,
+    pub leader: IntGauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels).expect(VALID))
+        };
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, IntGaugeVec::new(Opts::new(name, help), labels).expect(VALID))
+        };
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help).expect(VALID));
+        let seconds = HistogramOpts::new("barnabas_operator_reconcile_duration_seconds", "How long reconciling took.");
+        registry.register(Box::new(ProcessCollector::for_self())).expect(VALID);
+        Metrics {
+            reconciles: counters("barnabas_operator_reconciles_total", "Resources reconciled.", &["kind", "result"]),
+            durations: register(&registry, HistogramVec::new(seconds, &["kind"]).expect(VALID)),
+            errors: counters(
+                "barnabas_operator_reconcile_errors_total",
+                "Reconciling that failed.",
+                &["kind", "reason"],
+            ),
+            writes: counters("barnabas_operator_writes_total", "Writes to the API server.", &["kind"]),
+            drift: counters(
+                "barnabas_operator_drift_total",
+                "Objects that somebody else had changed or deleted and that were put right.",
+                &["kind"],
+            ),
+            queue: gauges("barnabas_operator_queue_depth", "Resources that are being reconciled.", &["kind"]),
+            ready: gauges("barnabas_operator_cluster_ready", "1 where a cluster is ready.", &["namespace", "cluster"]),
+            topics_ready: gauges(
+                "barnabas_operator_topic_ready",
+                "KafkaTopics by cluster, and whether they are ready.",
+                &["namespace", "cluster", "ready"],
+            ),
+            clusters: gauge("barnabas_operator_clusters", "KafkaClusters."),
+            topics: gauge("barnabas_operator_topics", "KafkaTopics."),
+            leader: gauge("barnabas_operator_leader", "1 where this replica of the operator acts, 0 where it waits."),
+            registry,
+        }
+    }
+}
+
+impl Metrics {
+    /// Reconciling of a resource has begun; the gauge of the queue goes down when this is dropped.
+    pub fn begin(&self, kind: &str) -> impl Drop + use<> {
+        Under::new(self.queue.with_label_values(&[kind]))
+    }
+
+    /// Reconciling has ended; `failure` says why it failed, in one word.
+    pub fn reconciled(&self, kind: &str, took: Duration, failure: Option<&str>) {
+        let result = if failure.is_none() { "ok" } else { "error" };
+        self.reconciles.with_label_values(&[kind, result]).inc();
+        self.durations.with_label_values(&[kind]).observe(took.as_secs_f64());
+        if let Some(reason) = failure {
+            self.errors.with_label_values(&[kind, reason]).inc();
+        }
+    }
+
+    /// Something was written to the API server.
+    pub fn wrote(&self, kind: &str) {
+        self.writes.with_label_values(&[kind]).inc();
+    }
+
+    /// Something was not as the operator had left it.
+    pub fn drifted(&self, kind: &str) {
+        self.drift.with_label_values(&[kind]).inc();
+    }
+
+    pub fn cluster_ready(&self, namespace: &str, cluster: &str, ready: bool) {
+        self.ready.with_label_values(&[namespace, cluster]).set(ready.into());
+    }
+
+    pub fn forget_cluster(&self, namespace: &str, cluster: &str) {
+        // An error means that nothing was said of it.
+        self.ready.remove_label_values(&[namespace, cluster]).ok();
+    }
+
+    /// Says anew how many topics of each cluster are ready (`true`) and are not: (namespace, cluster, ready, count).
+    pub fn topics_ready<'a>(&self, counts: impl Iterator<Item = (&'a str, &'a str, bool, usize)>) {
+        self.topics_ready.reset();
+        for (namespace, cluster, ready, count) in counts {
+            let ready = if ready { "true" } else { "false" };
+            self.topics_ready.with_label_values(&[namespace, cluster, ready]).set(count as i64);
+        }
+    }
+}
+
+impl Exposition for Metrics {
+    fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("memory takes everything");
+        text
+    }
+}
+
+struct Under(IntGauge);
+
+impl Under {
+    fn new(gauge: IntGauge) -> Under {
+        gauge.inc();
+        Under(gauge)
+    }
+}
+
+impl Drop for Under {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
+    registry.register(Box::new(collector.clone())).expect(VALID);
+    collector
+}

@@ -1,0 +1,204 @@
+//! How the operator writes to the API server: server-side apply, and only what is not so already.
+//!
+//! - An object is written when it is missing, when what is wanted of it has changed since it was written (its annotation
+//!   [`WANTED`]), or when a field that the operator sets has another value. A converged cluster causes no writes at all.
+//! - A status is written when it differs from the one that is known.
+
+use crate::context::{Context, FIELD_MANAGER};
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::fmt::Debug;
+use tracing::info;
+
+/// The annotation that holds a checksum of what was wanted when the object was written: a field that is wanted no longer is
+/// found by it.
+pub const WANTED: &str = "barnabas.dev/wanted";
+
+/// What became of an object that should be as it is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It was so.
+    Not,
+    Created,
+    Changed,
+}
+
+/// Makes an object as it is wanted; `live` is what is known of it. Foreign objects must have been found before.
+/// Errors: the API server's.
+pub async fn apply<K>(context: &Context, wanted: &K, live: Option<&K>) -> Result<Written, kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let kind = K::kind(&());
+    let name = wanted.name_any();
+    let mut wanted_value = with_type(wanted);
+    let checksum = checksum(&wanted_value);
+    wanted_value["metadata"]["annotations"][WANTED] = checksum.clone().into();
+    let written = match live {
+        None => Written::Created,
+        Some(live) => {
+            let drift = drift(&wanted_value, &serde_json::to_value(live).expect("an object is JSON"), "");
+            let Some(field) = drift else { return Ok(Written::Not) };
+            if live.annotations().get(WANTED) == Some(&checksum) {
+                info!(%kind, name, field, "somebody else changed this, and it is put right");
+                context.metrics.drifted(&kind);
+            }
+            Written::Changed
+        }
+    };
+    let namespace = wanted.namespace().expect("what the operator makes is in a namespace");
+    let api: Api<K> = Api::namespaced(context.client.clone(), &namespace);
+    context.metrics.wrote(&kind);
+    api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&wanted_value)).await?;
+    info!(%kind, name, namespace, ?written, "written");
+    Ok(written)
+}
+
+/// Writes the status of a resource, if it is not so already. Errors: the API server's.
+pub async fn status<K, S>(
+    context: &Context,
+    resource: &K,
+    known: Option<&S>,
+    status: &S,
+) -> Result<Written, kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    S: Serialize + PartialEq,
+{
+    if known == Some(status) {
+        return Ok(Written::Not);
+    }
+    let namespace = resource.namespace().expect("it is in a namespace");
+    let api: Api<K> = Api::namespaced(context.client.clone(), &namespace);
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        // Of this very resource, not of one that was made again under its name.
+        "metadata": { "name": resource.name_any(), "uid": resource.meta().uid },
+        "status": status,
+    });
+    context.metrics.wrote(&K::kind(&()));
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch_status(&resource.name_any(), &parameters, &Patch::Apply(&patch)).await?;
+    Ok(Written::Changed)
+}
+
+fn with_type<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Value {
+    let mut value = serde_json::to_value(object).expect("an object is JSON");
+    value["apiVersion"] = K::api_version(&()).into();
+    value["kind"] = K::kind(&()).into();
+    value
+}
+
+/// The first field of `wanted` that `live` has otherwise. Fields that are not wanted are not looked at: the API server fills
+/// in defaults.
+fn drift(wanted: &Value, live: &Value, path: &str) -> Option<String> {
+    match (wanted, live) {
+        (Value::Object(wanted), Value::Object(live)) => wanted.iter().find_map(|(name, value)| {
+            let path = format!("{path}.{name}");
+            match live.get(name) {
+                Some(found) => drift(value, found, &path),
+                // What is empty is left out by whoever reads it.
+                None => (!is_empty(value)).then_some(path),
+            }
+        }),
+        (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => {
+            let pairs = wanted.iter().zip(live).enumerate();
+            pairs.into_iter().find_map(|(index, (wanted, live))| drift(wanted, live, &format!("{path}[{index}]")))
+        }
+        (Value::String(wanted), Value::String(live)) if same_quantity(wanted, live) => None,
+        _ => (wanted != live).then(|| path.to_owned()),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().all(is_empty),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether both are the same amount: the API server writes quantities its own way (`1000m` becomes `1`).
+fn same_quantity(one: &str, other: &str) -> bool {
+    one == other || amount(one).is_some_and(|amount_of_one| Some(amount_of_one) == amount(other))
+}
+
+/// An amount in thousandths of its unit (`resource.Quantity`). `None` for what is none.
+pub fn amount(text: &str) -> Option<i128> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() || fraction.len() > 9 || whole.len() > 18 {
+        return None;
+    }
+    // In billionths, so that "n" is whole.
+    let billionths: i128 = format!("{whole}{fraction:0<9}").parse().ok()?;
+    let (factor, divisor): (i128, i128) = match suffix {
+        "n" => (1, 1_000_000_000),
+        "u" => (1, 1_000_000),
+        "m" => (1, 1000),
+        "" => (1, 1),
+        "k" => (1000, 1),
+        "M" => (1000i128.pow(2), 1),
+        "G" => (1000i128.pow(3), 1),
+        "T" => (1000i128.pow(4), 1),
+        "P" => (1000i128.pow(5), 1),
+        "Ki" => (1024, 1),
+        "Mi" => (1024i128.pow(2), 1),
+        "Gi" => (1024i128.pow(3), 1),
+        "Ti" => (1024i128.pow(4), 1),
+        "Pi" => (1024i128.pow(5), 1),
+        _ => return None,
+    };
+    Some(billionths.checked_mul(factor)? / divisor / 1_000_000)
+}
+
+/// FNV-1a of the object's JSON, whose fields are sorted: the same for ever, unlike the hashes of the standard library.
+pub fn checksum(value: &Value) -> String {
+    let text = value.to_string();
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_of_the_api_server_are_no_drift() {
+        let wanted = json!({"spec": {"ports": [{"port": 1}], "empty": {}}});
+        let live = json!({"spec": {"ports": [{"port": 1, "protocol": "TCP"}], "more": 1}});
+        assert_eq!(drift(&wanted, &live, ""), None);
+    }
+
+    #[test]
+    fn another_value_an_item_more_and_a_missing_field_are_drift() {
+        let wanted = json!({"spec": {"ports": [{"port": 1}], "name": "a"}});
+        let cases = [
+            (json!({"spec": {"ports": [{"port": 2}], "name": "a"}}), ".spec.ports[0].port"),
+            (json!({"spec": {"ports": [{"port": 1}, {"port": 2}], "name": "a"}}), ".spec.ports"),
+            (json!({"spec": {"ports": [{"port": 1}]}}), ".spec.name"),
+        ];
+        for (live, field) in cases {
+            assert_eq!(drift(&wanted, &live, "").as_deref(), Some(field));
+        }
+    }
+
+    #[test]
+    fn quantities_are_compared_by_what_they_mean() {
+        for (one, other) in [("1000m", "1"), ("1024Mi", "1Gi"), ("0.5", "500m"), ("1.5Gi", "1536Mi"), ("2k", "2000")] {
+            assert!(same_quantity(one, other), "{one} {other}");
+        }
+        for (one, other) in [("1", "1Gi"), ("500m", "501m"), ("a", "b"), ("1x", "1")] {
+            assert!(!same_quantity(one, other), "{one} {other}");
+        }
+    }
+}
