@@ -3,7 +3,8 @@
 //! Invariants:
 //! - One table for brokers (`broker`) and one for topics (`topic`); reading, validation, `barnabas config`, DescribeConfigs
 //!   and defaults all come from them. Names, types, defaults and ranges are Apache Kafka 4.1's.
-//! - A value is checked when it is stored; reading one never fails.
+//! - A value is checked when it is stored; reading one never fails. References to what stands elsewhere are looked up before
+//!   (`providers`): nothing behind `Config::load` sees one.
 //! - A room receives its own small struct (`rooms`). Only `main` and `server` see the whole `Config`.
 //!
 //! Deliberately absent: settings that do nothing. Those of Apache Kafka that have no effect here are accepted and named
@@ -14,7 +15,9 @@ mod inert;
 pub mod listeners;
 mod print;
 mod properties;
+mod providers;
 mod quorum;
+mod references;
 mod rooms;
 pub mod setting;
 mod settings;
@@ -51,6 +54,9 @@ pub enum ConfigError {
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{path}, {malformed}")]
     Malformed { path: PathBuf, malformed: properties::Malformed },
+    /// A value that stands elsewhere, where it is not.
+    #[error("Cannot resolve {reference} for configuration {name}: {reason}")]
+    Unresolved { name: String, reference: String, reason: String },
 }
 
 impl ConfigError {
@@ -124,15 +130,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// The configuration of a properties file, if there is one, with single values over it.
+    /// The configuration of a properties file, if there is one, with single values over it; references in either are looked
+    /// up (`providers`).
     /// Errors: all but `UnknownTopicSetting` and `ReadOnly`.
     pub fn load(file: Option<&Path>, overrides: &[(String, String)]) -> Result<Config, ConfigError> {
         let mut given = file.map(read).transpose()?.unwrap_or_default();
         given.extend(overrides.iter().cloned());
-        Config::from_given(&given, &machine())
+        Config::from_given(&providers::resolve(given)?, &machine())
     }
 
-    /// The configuration of these values on a machine of this name. Errors: `InvalidValue`, `Conflict`.
+    /// The configuration of these values, as they stand, on a machine of this name. Errors: `InvalidValue`, `Conflict`.
     pub fn from_given(given: &BTreeMap<String, String>, machine: &str) -> Result<Config, ConfigError> {
         let mut settings = Settings::from_given(given)?;
         check_together(&settings)?;
@@ -158,7 +165,7 @@ impl Config {
             metrics: MetricsConfig::from_settings(&settings),
             admin: AdminConfig::from_settings(&settings),
             settings,
-            notices: given.keys().filter_map(|name| notice(name)).chain(follows).collect(),
+            notices: given.keys().filter_map(|name| notice(name, given)).chain(follows).collect(),
         })
     }
 }
@@ -182,7 +189,10 @@ fn check_together(settings: &Settings) -> Result<(), ConfigError> {
     topic::validate_all(settings, &Values::new())
 }
 
-fn notice(name: &str) -> Option<Notice> {
+fn notice(name: &str, given: &BTreeMap<String, String>) -> Option<Notice> {
+    if providers::is_known(name, given) {
+        return None;
+    }
     match (broker::find(name), inert::reason(name)) {
         (Some(_), _) => None,
         (None, Some(reason)) => Some(Notice::NoEffect { name: name.to_owned(), reason }),

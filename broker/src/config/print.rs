@@ -7,9 +7,15 @@ use super::{broker, topic};
 
 const WIDTH: usize = 100;
 
+const ELSEWHERE: &str = "A value may refer to what stands elsewhere, ${name:path:key} or ${name:key}, by the providers that \
+    config.providers names; config.providers.<name>.class is one of org.apache.kafka.common.config.provider.FileConfigProvider, \
+    DirectoryConfigProvider and EnvVarConfigProvider, and config.providers.<name>.param.allowed.paths or \
+    .param.allowlist.pattern says where it may look. What is not there ends the start.";
+
 /// All settings of brokers and of topics, with what they accept, their defaults and their meaning.
 pub fn describe() -> String {
     let mut text = String::from("Settings of a broker: in a properties file, or by --override key=value.\n");
+    wrapped(&mut text, ELSEWHERE);
     broker::SECTIONS.iter().for_each(|(title, settings)| section(&mut text, title, settings, true));
     text.push_str("\n\nSettings of a topic: given when it is created, or changed later (kafka-configs.sh).\n");
     topic::SECTIONS.iter().for_each(|(title, settings)| section(&mut text, title, settings, false));

@@ -6,6 +6,7 @@ mod admin;
 mod clients;
 mod closed_output;
 mod cluster;
+mod config_providers;
 mod crash;
 mod group_scripts;
 mod hostile_network;
