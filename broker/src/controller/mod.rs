@@ -16,6 +16,7 @@ mod config_changes;
 pub mod delta;
 mod directories;
 pub mod driver;
+pub mod election_counts;
 mod elections;
 mod features;
 pub mod health;

@@ -2,7 +2,7 @@
 
 use super::deadlines::Alarm;
 use super::group::records::batch_of;
-use super::group::{Effects, GroupConfig, GroupRecord, GroupState, Shard, Token, partition_for};
+use super::group::{Effects, GroupConfig, GroupOffset, GroupRecord, GroupState, Shard, Token, partition_for};
 use super::load::{Loaded, load};
 use super::log::CoordinatorLog;
 use super::waiting::Waiting;
@@ -163,6 +163,20 @@ impl Groups {
             }
         }
         counts
+    }
+
+    /// The committed offsets of the groups here; where there are more than `max`, those of the first groups by name.
+    pub fn committed_offsets(&self, max: usize) -> Vec<GroupOffset> {
+        let mut offsets = Vec::new();
+        for slot in self.slots() {
+            if let Ok(active) = slot.lock().active() {
+                offsets.extend(active.shard.committed_offsets().take(max));
+            }
+        }
+        // A group is in one shard alone, and there its offsets follow each other.
+        offsets.sort_by(|one: &GroupOffset, other| one.group.cmp(&other.group));
+        offsets.truncate(max);
+        offsets
     }
 
     /// Forgets the committed offsets of `topics`, which have been deleted; of a shard that is loading, when it has loaded.

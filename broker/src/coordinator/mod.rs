@@ -25,5 +25,5 @@ mod tests;
 mod waiting;
 
 pub use driver::{Clock, Groups};
-pub use group::GroupConfig;
+pub use group::{GroupConfig, GroupOffset};
 pub use log::{BoxFuture, CoordinatorLog};

@@ -141,8 +141,10 @@ fn append(
     let batch = single_batch(data)?;
     let how = Append { origin: Origin::Producer, acks, leader_epoch: NO_EPOCH };
     let placed = partition.append(batch, how, now)?;
-    volume.records += u64::from(batch.record_count().unsigned_abs());
-    volume.bytes += batch.size() as u64;
+    let (records, bytes) = (u64::from(batch.record_count().unsigned_abs()), batch.size() as u64);
+    partition.traffic.produced(records, bytes);
+    volume.records += records;
+    volume.bytes += bytes;
     Ok(placed)
 }
 

@@ -3,14 +3,17 @@
 //! - Nothing global: one `Metrics`, which those who count hold.
 //! - Counting takes some ten nanoseconds: each API's counters and its histogram are made once and found by index; only
 //!   errors look for their label.
-//! - Label sets are bounded: APIs, error codes, reasons, log directories; topics up to [`TOPICS_MAX`], the rest are "other".
+//! - Label sets are bounded: APIs, error codes, reasons, log directories; topics up to [`TOPICS_MAX`], the rest are "other";
+//!   high watermarks of partitions and committed offsets of groups up to [`HIGH_WATERMARKS_MAX`] and [`GROUP_OFFSETS_MAX`].
 //! - What is expensive to keep (sizes, group states) is asked for at a scrape, through [`Figures`].
 //!
-//! Deliberately absent: labels for clients, groups and partitions; an exporter of Kafka's JMX names.
+//! Deliberately absent: labels for clients; the lag of groups, whose coordinator knows no end of a partition that others lead
+//! (Prometheus subtracts one from the other: see the help of `barnabas_consumer_group_offset`); Kafka's JMX names.
 
 mod figures;
 pub mod http;
 mod requests;
+mod sheet;
 
 use std::sync::OnceLock;
 
@@ -18,7 +21,10 @@ use std::sync::OnceLock;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
-pub use figures::{ClusterFigures, Figures, GroupCount, LogDirFigures, Snapshot, TOPICS_MAX, TopicFigures};
+pub use figures::{
+    ClusterFigures, Figures, GROUP_OFFSETS_MAX, GroupCount, GroupOffset, HIGH_WATERMARKS_MAX, HighWatermark,
+    LedFigures, LogDirFigures, Snapshot, TOPICS_MAX, TopicFigures, TrafficFigures, VolumeFigures,
+};
 pub use requests::Timer;
 
 use requests::Requests;

@@ -23,11 +23,38 @@ impl Figures for TwoGroups {
     fn snapshot(&self) -> Snapshot {
         Snapshot {
             partitions: 3,
-            leaders: 2,
-            log_dirs: vec![LogDirFigures { path: "/data".into(), size_bytes: 42, online: true }],
+            led: LedFigures {
+                partitions: 2,
+                reassigning: 1,
+                lag_max: 17,
+                isr_shrinks: 4,
+                isr_expands: 3,
+                high_watermarks: vec![HighWatermark { topic: "orders".into(), partition: 1, offset: 100 }],
+                ..LedFigures::default()
+            },
+            cluster: ClusterFigures { elections: vec![("unclean", 0), ("offline", 5)], ..ClusterFigures::default() },
+            log_dirs: vec![
+                LogDirFigures {
+                    path: "/data".into(),
+                    size_bytes: 42,
+                    volume: Some(VolumeFigures { free_bytes: 1000, total_bytes: 5000 }),
+                },
+                LogDirFigures { path: "/broken".into(), size_bytes: 0, volume: None },
+            ],
             topics: vec![TopicFigures { name: "orders".into(), size_bytes: 42 }],
+            traffic: vec![TrafficFigures {
+                topic: "orders".into(),
+                produced_records: 6,
+                produced_bytes: 600,
+                fetched_bytes: 800,
+            }],
             groups: vec![GroupCount { state: "Stable", groups: 2 }],
-            ..Snapshot::default()
+            group_offsets: vec![GroupOffset {
+                group: "billing".into(),
+                topic: "orders".into(),
+                partition: 1,
+                offset: 90,
+            }],
         }
     }
 }
@@ -71,7 +98,23 @@ fn what_was_counted_is_rendered() {
         ("barnabas_connections_refused_total{reason=\"max_connections\"}", 1.0),
         ("barnabas_partitions", 3.0),
         ("barnabas_log_dir_size_bytes{directory=\"/data\"}", 42.0),
+        ("barnabas_log_dir_online{directory=\"/data\"}", 1.0),
+        ("barnabas_log_dir_online{directory=\"/broken\"}", 0.0),
+        ("barnabas_log_dir_free_bytes{directory=\"/data\"}", 1000.0),
+        ("barnabas_log_dir_total_bytes{directory=\"/data\"}", 5000.0),
+        ("barnabas_leader_partitions", 2.0),
+        ("barnabas_reassigning_partitions", 1.0),
+        ("barnabas_replica_lag_max", 17.0),
+        ("barnabas_isr_shrinks_total", 4.0),
+        ("barnabas_isr_expands_total", 3.0),
+        ("barnabas_leader_elections_total{kind=\"offline\"}", 5.0),
+        ("barnabas_leader_elections_total{kind=\"unclean\"}", 0.0),
+        ("barnabas_partition_high_watermark{partition=\"1\",topic=\"orders\"}", 100.0),
+        ("barnabas_consumer_group_offset{group=\"billing\",partition=\"1\",topic=\"orders\"}", 90.0),
         ("barnabas_topic_size_bytes{topic=\"orders\"}", 42.0),
+        ("barnabas_topic_produced_records_total{topic=\"orders\"}", 6.0),
+        ("barnabas_topic_produced_bytes_total{topic=\"orders\"}", 600.0),
+        ("barnabas_topic_fetched_bytes_total{topic=\"orders\"}", 800.0),
         ("barnabas_groups{state=\"Stable\"}", 2.0),
         ("barnabas_build_info{version=\"0.1.0\"}", 1.0),
     ] {

@@ -5,6 +5,8 @@ use super::rate::Windows;
 use super::replica::View;
 use super::sync::SyncQueue;
 use super::throttle::Throttles;
+use super::traffic::TopicTraffic;
+use super::watched::IsrMoves;
 use crate::clock::Clock;
 use crate::controller::image::MetadataImage;
 use std::collections::HashMap;
@@ -119,6 +121,8 @@ pub struct Broker {
     /// Partitions whose log is to be synced now.
     pub syncs: SyncQueue,
     pub disks: Disks,
+    pub traffic: TopicTraffic,
+    pub isr_moves: IsrMoves,
 }
 
 impl Broker {
@@ -133,6 +137,8 @@ impl Broker {
             isr_changes: Asking::default(),
             syncs: SyncQueue::default(),
             disks: Disks::default(),
+            traffic: TopicTraffic::default(),
+            isr_moves: IsrMoves::default(),
         }
     }
 

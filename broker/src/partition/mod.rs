@@ -27,8 +27,10 @@ mod sync;
 #[cfg(test)]
 pub mod testing;
 mod throttle;
+mod traffic;
 mod upkeep;
 mod waiters;
+mod watched;
 
 pub use broker::{Asking, Broker, Disks, LiveBroker, LiveBrokers, ReplicaSettings, live_brokers};
 pub use error::PartitionError;
@@ -40,4 +42,6 @@ pub use partition::{Append, NO_EPOCH, Partition, Placed, Progress};
 pub use reading::{Isolation, ReadRequest, Readable, Reader};
 pub use sync::start_syncing;
 pub use throttle::{Throttle, Throttled, Throttles, Throttling, UNLIMITED};
+pub use traffic::{TopicTraffic, Traffic, TrafficCount};
 pub use waiters::{Acks, Inbox, Interest, Subscription};
+pub use watched::{IsrMoves, Led};

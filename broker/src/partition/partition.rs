@@ -5,6 +5,7 @@ use super::error::PartitionError;
 use super::replica::{LogEnd, Replica, RoleChange, View};
 use super::sync::SyncTurn;
 use super::throttle::Flags;
+use super::traffic::Traffic;
 use super::waiters::{AckWaiters, Acks, Moves, Subscribers, Subscription};
 use crate::controller::image::PartitionRegistration;
 use crate::controller::request::{AlteredPartition, IsrChange};
@@ -54,6 +55,8 @@ pub struct Partition {
     state: Mutex<State>,
     subscribers: Subscribers,
     pub(super) throttled: Flags,
+    /// Of its topic.
+    pub traffic: Arc<Traffic>,
     pub(super) broker: Arc<Broker>,
     this: Weak<Partition>,
 }
@@ -185,6 +188,7 @@ impl Partition {
             sync_failed_below: 0,
             isr_change_asked: false,
         };
+        let traffic = broker.traffic.of(&topic);
         Arc::new_cyclic(|this| Partition {
             topic,
             topic_id,
@@ -192,6 +196,7 @@ impl Partition {
             state: Mutex::new(state),
             subscribers: Subscribers::default(),
             throttled: Flags::default(),
+            traffic,
             broker: broker.clone(),
             this: this.clone(),
         })
@@ -216,7 +221,7 @@ impl Partition {
     /// the log's end before anything is appended in it.
     pub fn apply(&self, registration: &PartitionRegistration) -> RoleChange {
         let mut state = self.state();
-        let before = state.replica.high_watermark();
+        let (before, isr) = (state.replica.high_watermark(), state.replica.isr().to_vec());
         let end = state.log_end();
         let min_isr = state.log.as_ref().map_or(1, min_isr);
         let change = self.broker.view(|view| state.replica.apply(registration, end, min_isr, view));
@@ -228,6 +233,7 @@ impl Partition {
             // What it had appended as a follower may not be synced yet.
             self.sync_if_due(&mut state);
         }
+        self.broker.isr_moves.count(&isr, state.replica.isr());
         let committed = state.replica.high_watermark() > before;
         let role = matches!(change, RoleChange::BeganToLead | RoleChange::LeadsOn | RoleChange::BeganToFollow);
         self.release(state, Moves { committed, role, ..Moves::default() });
@@ -362,7 +368,9 @@ impl Partition {
     /// What the controller said to `asked`.
     pub fn isr_answered(&self, asked: &IsrChange, answer: std::result::Result<&AlteredPartition, ErrorCode>) {
         let mut state = self.state();
+        let isr = state.replica.isr().to_vec();
         let committed = self.broker.view(|view| state.replica.isr_answered(asked, answer, view));
+        self.broker.isr_moves.count(&isr, state.replica.isr());
         self.release(state, Moves { committed, ..Moves::default() });
     }
 

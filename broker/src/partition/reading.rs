@@ -4,8 +4,10 @@ use super::error::PartitionError;
 use super::partition::{NO_EPOCH, Partition, Progress, Result, State};
 use super::replica::{FollowerFetch, LogEnd};
 use super::throttle::Throttling;
+use super::traffic::Traffic;
 use super::waiters::Moves;
 use crate::log::{AbortedTransaction, FileSlice, Log, ReadError, UNDEFINED_EPOCH, UNDEFINED_OFFSET};
+use std::sync::Arc;
 
 /// How far a reader may read (`isolation.level`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,17 @@ pub struct Readable {
     /// A replica that is nearer to the reader: it should read there, and got nothing.
     pub preferred_replica: Option<i32>,
     pub throttling: Throttling,
+    /// Where records count that a consumer is sent.
+    traffic: Option<Arc<Traffic>>,
+}
+
+impl Readable {
+    /// The records are sent. Those for followers do not count.
+    pub fn count_sent(&self) {
+        if let (Some(traffic), Some(records)) = (&self.traffic, &self.records) {
+            traffic.fetched(records.length as u64);
+        }
+    }
 }
 
 impl Progress {
@@ -95,7 +108,10 @@ impl Partition {
             (_, None) => read(&state, request),
         };
         self.release(state, Moves { committed, ..Moves::default() });
-        read.map(|read| Readable { throttling, ..read })
+        let read = read?;
+        let is_followers = matches!(request.reader, Reader::Follower { .. });
+        let counts = read.records.is_some() && !is_followers;
+        Ok(Readable { throttling, traffic: counts.then(|| self.traffic.clone()), ..read })
     }
 
     /// A replica in the reader's rack that has what it asks for, if this one is in another (`RackAwareReplicaSelector`).
@@ -191,7 +207,15 @@ fn diverging(state: &State, request: &ReadRequest<'_>) -> Result<Option<(i32, i6
 
 fn nothing(state: &State, diverging: Option<(i32, i64)>, preferred_replica: Option<i32>) -> Result<Readable> {
     let progress = state.progress().ok_or(PartitionError::NotLeader)?;
-    Ok(Readable { records: None, progress, aborted: None, diverging, preferred_replica, throttling: Throttling::None })
+    Ok(Readable {
+        records: None,
+        progress,
+        aborted: None,
+        diverging,
+        preferred_replica,
+        throttling: Throttling::None,
+        traffic: None,
+    })
 }
 
 fn read(state: &State, request: &ReadRequest<'_>) -> Result<Readable> {
@@ -203,5 +227,13 @@ fn read(state: &State, request: &ReadRequest<'_>) -> Result<Readable> {
         (Isolation::ReadCommitted, None) => Some(Vec::new()),
         _ => None,
     };
-    Ok(Readable { records, progress, aborted, diverging: None, preferred_replica: None, throttling: Throttling::None })
+    Ok(Readable {
+        records,
+        progress,
+        aborted,
+        diverging: None,
+        preferred_replica: None,
+        throttling: Throttling::None,
+        traffic: None,
+    })
 }

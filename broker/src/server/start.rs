@@ -103,7 +103,9 @@ impl Server {
             node_faults: RateLimitedByPeer::new(),
             storage_faults: RateLimited::new(),
         });
-        rooms.metrics.ask(BrokerFigures::of(&rooms));
+        let figures = BrokerFigures::of(&rooms);
+        rooms.controller.subscribe(figures.election_counter()).await;
+        rooms.metrics.ask(figures);
         let overrides = sockets::resolve_overrides(&config.network.limits.per_ip_overrides).await;
         let limits = &config.network.limits;
         let limits = ConnectionLimits::new(limits.connections_max as usize, limits.per_ip_max as usize, overrides);

@@ -12,6 +12,7 @@ mod group_scripts;
 mod hostile_network;
 mod log_compatibility;
 mod metadata;
+mod metrics;
 mod protocol;
 mod purity;
 mod support;

@@ -25,6 +25,15 @@ pub struct CommittedOffset {
     pub expire_timestamp: Option<i64>,
 }
 
+/// How far a group has come in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupOffset {
+    pub group: Text,
+    pub topic: Text,
+    pub partition: i32,
+    pub offset: i64,
+}
+
 /// The last generation of a group that was written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMetadata {

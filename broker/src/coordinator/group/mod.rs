@@ -51,6 +51,7 @@ pub use config::GroupConfig;
 pub use effects::{Change, Effects, Token};
 pub use join::Caller;
 pub use live::GroupState;
+pub use metadata::GroupOffset;
 pub use partition::partition_for;
 pub use records::{GroupRecord, RecordError};
 pub use shard::Shard;

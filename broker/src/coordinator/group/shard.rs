@@ -3,7 +3,7 @@
 use super::config::GroupConfig;
 use super::effects::{Change, Kind};
 use super::live::{GroupState, Live};
-use super::metadata::{GroupMetadata, Offsets, Text};
+use super::metadata::{GroupMetadata, GroupOffset, Offsets, Text};
 use super::records::GroupRecord;
 use super::turn::Turn;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +105,20 @@ impl Shard {
             *counts.entry(group.live.state).or_default() += 1;
         }
         counts
+    }
+
+    /// Each committed offset, in the order of groups, topics and partitions.
+    pub fn committed_offsets(&self) -> impl Iterator<Item = GroupOffset> {
+        self.groups.iter().flat_map(|(group, state)| {
+            state.offsets.iter().flat_map(move |(topic, partitions)| {
+                partitions.iter().map(move |(partition, committed)| GroupOffset {
+                    group: group.clone(),
+                    topic: topic.clone(),
+                    partition: *partition,
+                    offset: committed.offset,
+                })
+            })
+        })
     }
 
     pub(super) fn live(&self, group: &str) -> Option<&Live> {

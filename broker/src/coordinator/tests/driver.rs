@@ -5,6 +5,7 @@ use super::memory_log::MemoryLog;
 use crate::coordinator::group::metadata::CommittedOffset;
 use crate::coordinator::group::records::{GroupRecord, batch_of};
 use crate::coordinator::{BoxFuture, CoordinatorLog};
+use crate::handlers::offset_commit;
 use crate::protocol::ErrorCode;
 use crate::protocol::batch::attributes;
 use crate::protocol::messages::join_group::JoinGroupResponse;
@@ -244,6 +245,23 @@ async fn groups_are_counted_by_state() {
     assert_eq!(coordinator.sync(&joined).await.error_code, 0);
     let counts: Vec<usize> = coordinator.groups.state_counts().into_values().collect();
     assert_eq!(counts, [0, 0, 0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn committed_offsets_are_told_of_the_first_groups_by_name() {
+    let coordinator = Coordinator::new().await;
+    for (group, partitions) in [("b", 0..2), ("a", 3..5)] {
+        let request = commit_request(group, partitions);
+        let response = offset_commit::handle(&coordinator.groups, &|_, _| true, &coordinator.context(9), request).await;
+        assert!(response.topics[0].partitions.iter().all(|partition| partition.error_code == 0));
+    }
+    let told = |max| {
+        let offsets = coordinator.groups.committed_offsets(max).into_iter();
+        offsets.map(|it| (it.group.to_string(), it.topic.to_string(), it.partition, it.offset)).collect::<Vec<_>>()
+    };
+    let of = |group: &str, partition, offset| (group.to_owned(), "t".to_owned(), partition, offset);
+    assert_eq!(told(10), [of("a", 3, 0), of("a", 4, 1), of("b", 0, 0), of("b", 1, 1)]);
+    assert_eq!(told(3), told(10)[..3]);
 }
 
 /// A request of a group that commits the offsets 0, 1, ... to `partitions` of one topic.

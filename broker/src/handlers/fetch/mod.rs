@@ -363,6 +363,7 @@ impl Look {
             let Some(wanted) = session.still_wanted(place, tenancy) else { continue };
             wanted.is_named = false;
             wanted.tell(read.as_ref().ok().map(told));
+            read.as_ref().ok().into_iter().for_each(Readable::count_sent);
             let (data, slice) = data(wanted, read);
             if let Some(slice) = slice {
                 records += (slice.next_offset - wanted.fetch.fetch_offset).max(0) as u64;
@@ -393,7 +394,7 @@ fn data(wanted: &Wanted, read: Result<Readable, Failure>) -> (PartitionData<'sta
         Err(Failure { code, current_leader, log_start_offset }) => {
             (PartitionData { error_code: code.code(), current_leader, log_start_offset, ..empty }, None)
         }
-        Ok(Readable { records, progress, aborted, diverging, preferred_replica, throttling: _ }) => {
+        Ok(Readable { records, progress, aborted, diverging, preferred_replica, .. }) => {
             let length = records.as_ref().map_or(0, |slice| slice.length);
             let diverging = diverging.map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset });
             let data = PartitionData {
