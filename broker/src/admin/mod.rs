@@ -1,6 +1,7 @@
 //! The Admin service for operators, as `proto/admin.proto` describes it: gRPC on a listener of its own.
 //!
-//! - Translation only: what is counted is [`controller::health`](crate::controller::health), what speaks against a restart
+//! - Translation only: what is counted is [`controller::health`](crate::controller::health), what has changed
+//!   [`controller::delta`](crate::controller::delta), what speaks against a restart
 //!   [`controller::restart`](crate::controller::restart), and who decides the active controller.
 //! - A watcher that reads slowly misses states and holds up nobody.
 //!
@@ -10,9 +11,12 @@
 mod answers;
 mod service;
 mod state;
+mod topics;
 mod watched;
+mod watched_topics;
 
-/// What build.rs makes of `proto/admin.proto`.
+/// What build.rs makes of `proto/admin.proto`. One of its messages is called `Result`: whoever takes in all of them at once and
+/// means Rust's has to say so.
 #[allow(clippy::all, missing_docs)]
 pub mod proto {
     tonic::include_proto!("barnabas.admin.v1");
@@ -31,8 +35,8 @@ use tonic::transport::server::TcpIncoming;
 use tracing::{debug, warn};
 use watched::Watched;
 
-/// A request is a few numbers and an id.
-const REQUEST_BYTES_MAX: usize = 4 << 10;
+/// A request may create ten thousand topics, or move as many partitions.
+const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// Requests at the same time on one connection.
 const STREAMS_MAX: u32 = 64;
 /// A peer that does not answer a ping within this time, sent after as long a silence, is gone.

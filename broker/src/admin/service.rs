@@ -6,6 +6,7 @@ use super::proto::reason::Kind;
 use super::proto::*;
 use super::state::partition_list;
 use super::watched::Watched;
+use super::{topics, watched_topics};
 use crate::controller::ControllerClient;
 use crate::controller::image::BrokerRegistration;
 use crate::controller::request::{Request, Response};
@@ -37,14 +38,7 @@ impl admin_server::Admin for Service {
         let list_max = list_max(call.into_inner().list_max)?;
         let (watcher, states) = mpsc::channel(1);
         let tell = self.watched.clone().tell(self.admin.controller.clone(), list_max, watcher.clone());
-        let stopped = super::ready(self.stopped.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = tell => {}
-                () = stopped => drop(watcher.send(Err(Status::unavailable("this node stops"))).await),
-            }
-        });
-        Ok(Answer::new(ReceiverStream::new(states)))
+        Ok(self.until_stopped(tell, watcher, states))
     }
 
     async fn may_restart(&self, call: Call<MayRestartRequest>) -> Result<Answer<MayRestartResponse>, Status> {
@@ -126,37 +120,59 @@ impl admin_server::Admin for Service {
     }
 
     async fn watch_topics(&self, _: Call<WatchTopicsRequest>) -> Result<Answer<Self::WatchTopicsStream>, Status> {
-        Err(Status::unimplemented("not served yet"))
+        let (watcher, changes) = mpsc::channel(1);
+        let tell = watched_topics::tell(self.admin.controller.clone(), watcher.clone());
+        Ok(self.until_stopped(tell, watcher, changes))
     }
 
-    async fn create_topics(&self, _: Call<CreateTopicsRequest>) -> Result<Answer<Results>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn create_topics(&self, call: Call<CreateTopicsRequest>) -> Result<Answer<Results>, Status> {
+        topics::create(self.controller(), call.into_inner()).await.map(Answer::new)
     }
 
-    async fn add_partitions(&self, _: Call<AddPartitionsRequest>) -> Result<Answer<Results>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn add_partitions(&self, call: Call<AddPartitionsRequest>) -> Result<Answer<Results>, Status> {
+        topics::add_partitions(self.controller(), call.into_inner()).await.map(Answer::new)
     }
 
-    async fn delete_topics(&self, _: Call<DeleteTopicsRequest>) -> Result<Answer<Results>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn delete_topics(&self, call: Call<DeleteTopicsRequest>) -> Result<Answer<Results>, Status> {
+        topics::delete(self.controller(), call.into_inner()).await.map(Answer::new)
     }
 
-    async fn alter_configs(&self, _: Call<AlterConfigsRequest>) -> Result<Answer<Results>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn alter_configs(&self, call: Call<AlterConfigsRequest>) -> Result<Answer<Results>, Status> {
+        topics::alter_configs(self.controller(), call.into_inner()).await.map(Answer::new)
     }
 
-    async fn reassign_partitions(&self, _: Call<ReassignPartitionsRequest>) -> Result<Answer<Results>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn reassign_partitions(&self, call: Call<ReassignPartitionsRequest>) -> Result<Answer<Results>, Status> {
+        topics::reassign(self.controller(), call.into_inner()).await.map(Answer::new)
     }
 
-    async fn elect_preferred_leaders(&self, _: Call<ElectPreferredLeadersRequest>) -> Result<Answer<Results>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn elect_preferred_leaders(
+        &self,
+        call: Call<ElectPreferredLeadersRequest>,
+    ) -> Result<Answer<Results>, Status> {
+        topics::elect(self.controller(), call.into_inner()).await.map(Answer::new)
     }
 }
 
 impl Service {
     fn controller(&self) -> &ControllerClient {
         &self.admin.controller
+    }
+
+    /// The stream of what `tell` tells `watcher`, until it ends or this node stops.
+    fn until_stopped<T: Send + 'static>(
+        &self,
+        tell: impl Future<Output = ()> + Send + 'static,
+        watcher: mpsc::Sender<Result<T, Status>>,
+        told: mpsc::Receiver<Result<T, Status>>,
+    ) -> Answer<ReceiverStream<Result<T, Status>>> {
+        let stopped = super::ready(self.stopped.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = tell => {}
+                () = stopped => drop(watcher.send(Err(Status::unavailable("this node stops"))).await),
+            }
+        });
+        Answer::new(ReceiverStream::new(told))
     }
 
     /// A broker as the active controller knows it. Errors: this node is not that; there is no such broker.

@@ -2,10 +2,11 @@
 
 use super::proto::*;
 use crate::controller::health::{Condition, Health};
-use crate::controller::image::{self, BrokerRegistration, PartitionRegistration};
+use crate::controller::image::{self, BrokerRegistration, Configs, PartitionRegistration};
 use crate::controller::{ControllerClient, MetadataImage};
 use crate::raft::wire::Address;
 use crate::raft::{LeaderAndEpoch, ReplicaId};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub fn cluster_state(
@@ -13,6 +14,7 @@ pub fn cluster_state(
     leader: LeaderAndEpoch,
     image: &MetadataImage,
     health: &Health,
+    drained: &BTreeSet<i32>,
     list_max: usize,
 ) -> ClusterState {
     let list = |condition| {
@@ -26,7 +28,7 @@ pub fn cluster_state(
         active_controller_id: leader.leader.map(|leader| leader.0),
         controller_epoch: leader.epoch.0,
         voters: voters(controller),
-        brokers: image.brokers.values().map(|registration| broker(registration, health)).collect(),
+        brokers: image.brokers.values().map(|registration| broker(registration, health, drained)).collect(),
         topics: image.topics.len() as u64,
         partitions: image.topics.partition_count() as u64,
         offline: list(Condition::Offline),
@@ -34,8 +36,15 @@ pub fn cluster_state(
         under_min_isr: list(Condition::UnderMinIsr),
         at_min_isr: list(Condition::AtMinIsr),
         reassignments: Some(reassignments(image, health, list_max)),
-        ..ClusterState::default()
+        broker_configs: configs(image.configs.default_broker()),
+        not_preferred: health.not_preferred(drained) as u64,
     }
+}
+
+/// What is set for a resource, by name.
+pub fn configs(configs: &Configs) -> Vec<Config> {
+    let config = |(name, value): (&String, &String)| Config { name: name.clone(), value: value.clone() };
+    configs.iter().map(config).collect()
 }
 
 pub fn partition_list<'a>(count: usize, first: impl Iterator<Item = &'a (Arc<str>, i32)>) -> PartitionList {
@@ -55,7 +64,7 @@ fn voters(controller: &ControllerClient) -> Vec<Voter> {
     border.voters.iter().map(voter).collect()
 }
 
-fn broker(registration: &Arc<BrokerRegistration>, health: &Health) -> Broker {
+fn broker(registration: &Arc<BrokerRegistration>, health: &Health, drained: &BTreeSet<i32>) -> Broker {
     let load = health.load(registration.id);
     let endpoint = |endpoint: &image::Endpoint| Endpoint {
         listener: endpoint.name.clone(),
@@ -72,7 +81,7 @@ fn broker(registration: &Arc<BrokerRegistration>, health: &Health) -> Broker {
         endpoints: registration.endpoints.iter().map(endpoint).collect(),
         leads: load.leads as u64,
         holds: load.holds as u64,
-        ..Broker::default()
+        drained: drained.contains(&registration.id),
     }
 }
 

@@ -43,13 +43,14 @@ impl Watched {
         watcher: mpsc::Sender<Result<ClusterState, Status>>,
     ) {
         let (mut changed, mut leader) = (self.changed.subscribe(), controller.watch_leader());
+        let mut drained = controller.watch_drained();
         let mut told = None;
         loop {
             changed.mark_unchanged();
-            let leads = *leader.borrow_and_update();
+            let (leads, drains) = (*leader.borrow_and_update(), drained.borrow_and_update().clone());
             let state = {
                 let now = self.now.lock().expect("no panic while held");
-                state::cluster_state(&controller, leads, &now.0, &now.1, list_max)
+                state::cluster_state(&controller, leads, &now.0, &now.1, &drains, list_max)
             };
             // Before anything is applied there is nothing to tell: no broker would look like a cluster without brokers.
             if state.metadata_end_offset > 0 && told.as_ref() != Some(&state) {
@@ -63,6 +64,7 @@ impl Watched {
                 _ = changed.changed() => {}
                 // An error means that the node stops.
                 _ = leader.changed() => {}
+                _ = drained.changed() => {}
                 () = watcher.closed() => return,
             }
         }

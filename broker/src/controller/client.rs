@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::protocol::ErrorCode;
 use crate::raft::wire::Border;
 use crate::raft::{self, LeaderAndEpoch, QuorumDescription, ReplicaId};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -36,6 +37,7 @@ pub struct ControllerClient {
     publications: mpsc::Sender<Publication>,
     image: watch::Receiver<Arc<MetadataImage>>,
     leader: watch::Receiver<LeaderAndEpoch>,
+    drained: watch::Receiver<BTreeSet<i32>>,
     channel: Arc<Channel>,
     node: Arc<Node>,
 }
@@ -75,10 +77,11 @@ impl ControllerClient {
         publications: mpsc::Sender<Publication>,
         image: watch::Receiver<Arc<MetadataImage>>,
         leader: watch::Receiver<LeaderAndEpoch>,
+        drained: watch::Receiver<BTreeSet<i32>>,
         node: Node,
     ) -> ControllerClient {
         let channel = Arc::new(Channel::new(node.border.clone(), format!("broker-{}", node.id)));
-        ControllerClient { work, publications, image, leader, channel, node: Arc::new(node) }
+        ControllerClient { work, publications, image, leader, drained, channel, node: Arc::new(node) }
     }
 
     /// This node's id.
@@ -192,6 +195,12 @@ impl ControllerClient {
     /// The node that leads the quorum, and a way to wait until that changes.
     pub fn watch_leader(&self) -> watch::Receiver<LeaderAndEpoch> {
         self.leader.clone()
+    }
+
+    /// The brokers that are to lead nothing, and a way to wait until they are others. None where this node is not the active
+    /// controller: nobody else knows.
+    pub fn watch_drained(&self) -> watch::Receiver<BTreeSet<i32>> {
+        self.drained.clone()
     }
 
     /// Whether this node leads the quorum.
@@ -342,7 +351,7 @@ impl ControllerClient {
             let leader = self.leader().leader;
             let is_local = leader == Some(ReplicaId(self.node.id));
             let asked = match leader {
-                Some(_) if is_local => self.ask_here(request.clone()).await,
+                Some(_) if is_local => self.decide_and_apply(request.clone()).await,
                 Some(leader) => self.ask_while_it_leads(leader, request).await,
                 None => Err(no_controller()),
             };
@@ -373,7 +382,9 @@ impl ControllerClient {
         self.leader.clone().wait_for(other).await.ok();
     }
 
-    async fn ask_here(&self, request: Request) -> Result<Response, Refusal> {
+    /// Has this node's controller decide, if it is the active one, and waits until this node has applied what came of it.
+    /// Errors: `NotController`; `KafkaStorageError` where its log cannot be written.
+    pub async fn decide_and_apply(&self, request: Request) -> Result<Response, Refusal> {
         let heartbeat = matches!(request, Request::BrokerHeartbeat(_));
         let (answer, answered) = oneshot::channel();
         self.work.send(Work::Ask(request, answer)).map_err(|_| stopped())?;

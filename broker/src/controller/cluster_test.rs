@@ -433,6 +433,25 @@ fn a_drained_broker_leads_only_what_nobody_else_can() {
 }
 
 #[test]
+fn a_drained_broker_may_lead_again_when_its_process_is_replaced() {
+    let mut bench = three();
+    bench.ask(Request::DrainLeaders { broker: 1, drained: true });
+    let same = super::testing::broker(1, None);
+    bench.ask(Request::RegisterBroker(same.clone()));
+    assert!(bench.controller.drained().contains(&1), "the process is the same");
+    lose(&mut bench, 1);
+    bench.beat(1).unwrap();
+    assert!(bench.controller.drained().contains(&1), "it was only not heard for a while");
+    lose(&mut bench, 1);
+    bench.ask(Request::RegisterBroker(RegisterBroker { incarnation: Uuid([9; 16]), ..same }));
+    assert!(bench.controller.drained().is_empty());
+    bench.beat(1).unwrap();
+    set_isr(&mut bench, &[1, 2, 3]).unwrap();
+    assert_eq!(elect(&mut bench, ElectionType::Preferred), Ok(()));
+    assert_eq!(partition(&bench).leader, 1);
+}
+
+#[test]
 fn an_unregistered_broker_is_forgotten() {
     let mut bench = three();
     assert_eq!(bench.ask(Request::UnregisterBroker { id: 1 }), Response::UnregisterBroker(Ok(())));

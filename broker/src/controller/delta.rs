@@ -57,29 +57,23 @@ impl ImageDelta {
         delta
     }
 
-    /// What differs between two images of which neither grew out of the other in small steps: a snapshot was received.
+    /// What differs between two images, whatever happened between them. Of what they share only the topics are walked.
     pub fn between(old: &MetadataImage, new: &MetadataImage) -> ImageDelta {
         let mut delta = ImageDelta { features: old.features != new.features, ..ImageDelta::default() };
-        for topic in new.topics.iter() {
-            match old.topics.by_id(topic.id) {
-                None => delta.note(topic, TopicChange::Created, partition_numbers(topic).collect()),
-                Some(before) if Arc::ptr_eq(before, topic) => {}
-                Some(before) => {
+        for difference in old.topics.differing(&new.topics) {
+            match difference {
+                (Some(before), Some(topic)) => {
                     let changed = |number: &i32| before.partition(*number) != topic.partition(*number);
-                    let changed: BTreeSet<i32> = partition_numbers(topic).filter(changed).collect();
-                    if !changed.is_empty() {
-                        delta.note(topic, TopicChange::Altered, changed);
-                    }
+                    delta.note(topic, TopicChange::Altered, partition_numbers(topic).filter(changed).collect());
                 }
+                (None, Some(topic)) => delta.note(topic, TopicChange::Created, partition_numbers(topic).collect()),
+                (Some(before), None) => delta.note(before, TopicChange::Deleted, partition_numbers(before).collect()),
+                (None, None) => unreachable!("what differs is in one of them"),
             }
         }
-        for topic in old.topics.iter().filter(|topic| new.topics.by_id(topic.id).is_none()) {
-            delta.note(topic, TopicChange::Deleted, partition_numbers(topic).collect());
-        }
         for resource in ResourceType::ALL {
-            let names = [old, new].into_iter().flat_map(|image| image.configs.resources(resource));
-            let differs = |name: &&str| old.configs.of(resource, name) != new.configs.of(resource, name);
-            delta.configs.extend(names.map(|(name, _)| name).filter(differs).map(|name| (resource, name.into())));
+            let differing = old.configs.differing(&new.configs, resource);
+            delta.configs.extend(differing.into_iter().map(|name| (resource, name)));
         }
         let brokers = old.brokers.keys().chain(new.brokers.keys());
         delta.brokers.extend(brokers.filter(|id| old.brokers.get(id) != new.brokers.get(id)));

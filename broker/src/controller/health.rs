@@ -85,6 +85,8 @@ pub struct Load {
     pub leads: usize,
     /// Partitions that it holds a replica of.
     pub holds: usize,
+    /// Partitions that it is preferred for and in sync, and that another replica leads.
+    pub passed_over: usize,
 }
 
 /// The partitions of each [`Condition`], and the [`Load`] of each broker.
@@ -108,6 +110,12 @@ impl Health {
 
     pub fn load(&self, broker: i32) -> Load {
         self.loads.get(&broker).copied().unwrap_or_default()
+    }
+
+    /// Partitions that another replica leads than the preferred one, though that is in sync and not one of `drained`.
+    pub fn not_preferred(&self, drained: &BTreeSet<i32>) -> usize {
+        let counted = self.loads.iter().filter(|(broker, _)| !drained.contains(broker));
+        counted.map(|(_, load)| load.passed_over).sum()
     }
 
     /// Goes from `old`, the image that it stands for, to `new`, of which `delta` says what differs.
@@ -154,6 +162,9 @@ impl Health {
         if partition.has_leader() {
             self.loads.entry(partition.leader).or_default().leads += 1;
         }
+        if let Some(preferred) = partition.passed_over() {
+            self.loads.entry(preferred).or_default().passed_over += 1;
+        }
     }
 
     fn take_out(
@@ -171,6 +182,9 @@ impl Health {
         }
         if partition.has_leader() {
             self.change_load(partition.leader, |load| load.leads -= 1);
+        }
+        if let Some(preferred) = partition.passed_over() {
+            self.change_load(preferred, |load| load.passed_over -= 1);
         }
     }
 
@@ -257,6 +271,22 @@ mod tests {
         assert_eq!(conditions(&partition(&[1, 2, 3], &[3], 3)), [UnderReplicated, UnderMinIsr]);
         assert_eq!(conditions(&partition(&[1, 2, 3], &[3], NO_LEADER)), [Offline, UnderReplicated, UnderMinIsr]);
         assert_eq!(conditions(&partition(&[1], &[1], 1)), [AtMinIsr], "one of one is all that can be asked for");
+    }
+
+    #[test]
+    fn a_preferred_leader_is_passed_over_while_it_could_lead() {
+        assert_eq!(partition(&[1, 2, 3], &[1, 2, 3], 1).passed_over(), None);
+        assert_eq!(partition(&[1, 2, 3], &[3, 2, 1], 2).passed_over(), Some(1));
+        assert_eq!(partition(&[1, 2, 3], &[2, 3], 2).passed_over(), None, "it is not in sync");
+        assert_eq!(partition(&[1, 2, 3], &[1], NO_LEADER).passed_over(), None, "nobody leads");
+        let mut health = Health::new(DEFAULTS);
+        for (number, preferred) in [(0, 1), (1, 2), (2, 2)] {
+            health.put_in(&"t".into(), number, &partition(&[preferred, 3], &[preferred, 3], 3), 2);
+        }
+        assert_eq!(
+            [&[][..], &[2], &[1, 2]].map(|drained| health.not_preferred(&drained.iter().copied().collect())),
+            [3, 1, 0]
+        );
     }
 
     #[test]

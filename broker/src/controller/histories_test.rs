@@ -222,7 +222,7 @@ impl History {
         match self.random.random_range(0..4) {
             0 => drop(self.ask(Request::DeleteTopics(vec![TopicSelector::Name(name)]))),
             1 => {
-                let topics = vec![NewPartitions { topic: name, count: 5, assignments: None }];
+                let topics = vec![NewPartitions { topic: name, from: None, count: 5, assignments: None }];
                 self.ask(Request::CreatePartitions(CreatePartitions { topics, validate_only: false }));
             }
             _ => {

@@ -208,7 +208,7 @@ fn request() -> impl Strategy<Value = Request> {
         2 => prop::collection::vec(name(), 1..3)
             .prop_map(|names| Request::DeleteTopics(names.into_iter().map(TopicSelector::Name).collect())),
         2 => (name(), -1..9).prop_map(|(topic, count)| {
-            let topics = vec![NewPartitions { topic, count, assignments: None }];
+            let topics = vec![NewPartitions { topic, from: None, count, assignments: None }];
             Request::CreatePartitions(CreatePartitions { topics, validate_only: false })
         }),
         3 => (resource, resource_name, change()).prop_map(|(resource, name, change)| {

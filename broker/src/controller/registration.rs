@@ -5,6 +5,7 @@
 //! - A new process in a broker's place loses all leaderships of the one before it: they come back with a new leader epoch, so
 //!   that nobody takes an offset of that time for one of this (KIP-320).
 //! - The same process may register itself again, and keeps its epoch.
+//! - What a process was drained for is over when another one has taken its place: that may lead.
 
 use super::SUPPORTED_FEATURES;
 use super::image::{
@@ -37,6 +38,7 @@ impl Controller {
         let mut records = Records::new();
         if same.is_none() {
             records = self.without_earlier_process(&request, existing.as_deref());
+            self.liveness.drained.remove(&request.id);
         }
         let epoch = match same {
             Some(same) => same.epoch,

@@ -134,6 +134,8 @@ pub struct CreatedTopic {
 pub enum TopicSelector {
     Name(String),
     Id(Uuid),
+    /// Both: not a topic that was deleted and made again meanwhile.
+    NameAndId(String, Uuid),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +154,8 @@ pub struct CreatePartitions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPartitions {
     pub topic: String,
+    /// How many the topic has before, for those who do not want to add to what somebody else has added.
+    pub from: Option<i32>,
     /// How many the topic has afterwards.
     pub count: i32,
     /// The brokers of each new partition; `None` leaves the choice to the controller.

@@ -9,6 +9,7 @@ use super::replay::ReplayError;
 use super::request::{Outcome, Request, Response};
 use super::rules::ConfigRules;
 use rand::RngCore;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The records that a request takes, in order; they are appended as one batch, all or none.
@@ -135,6 +136,11 @@ impl Controller {
             return i64::MIN;
         }
         self.next_balance.min(self.next_silence()).min(self.liveness.next_call())
+    }
+
+    /// The brokers that are to lead nothing.
+    pub fn drained(&self) -> &BTreeSet<i32> {
+        &self.liveness.drained
     }
 
     pub fn image(&self) -> &MetadataImage {

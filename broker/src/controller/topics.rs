@@ -255,11 +255,18 @@ impl Controller {
     }
 
     fn select(&self, selector: &TopicSelector) -> Outcome<&Topic> {
-        let (topic, unknown) = match selector {
-            TopicSelector::Name(name) => (self.image.topics.by_name(name), ErrorCode::UnknownTopicOrPartition),
-            TopicSelector::Id(id) => (self.image.topics.by_id(*id), ErrorCode::UnknownTopicId),
-        };
-        topic.map(|topic| &**topic).ok_or(unknown.into())
+        let named = |name: &str| self.image.topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition);
+        match selector {
+            TopicSelector::Name(name) => Ok(named(name)?),
+            TopicSelector::Id(id) => Ok(self.image.topics.by_id(*id).ok_or(ErrorCode::UnknownTopicId)?),
+            TopicSelector::NameAndId(name, id) => match named(name)? {
+                topic if topic.id == *id => Ok(topic),
+                topic => {
+                    let text = format!("The topic '{name}' has the id {}, not {id}.", topic.id);
+                    Err(Refusal::new(ErrorCode::UnknownTopicId, text))
+                }
+            },
+        }
     }
 
     pub(super) fn create_partitions(
@@ -287,6 +294,10 @@ impl Controller {
     fn add_partitions(&self, placer: &mut Placer, request: &NewPartitions) -> Outcome<Records> {
         let topic = self.image.topics.by_name(&request.topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let existing = i32::try_from(topic.partitions.len()).expect("partitions are numbered by an i32");
+        if let Some(from) = request.from.filter(|from| *from != existing) {
+            let text = format!("The topic {} has {existing} partition(s), not {from}.", request.topic);
+            return Err(Refusal::new(ErrorCode::InvalidPartitions, text));
+        }
         if request.count <= existing {
             return Err(Refusal::new(ErrorCode::InvalidPartitions, no_increase(request, existing)));
         }
@@ -350,7 +361,7 @@ fn duplicate_name() -> Refusal {
 
 fn duplicate(selector: &TopicSelector) -> Refusal {
     match selector {
-        TopicSelector::Name(_) => duplicate_name(),
+        TopicSelector::Name(_) | TopicSelector::NameAndId(..) => duplicate_name(),
         TopicSelector::Id(_) => Refusal::new(ErrorCode::InvalidRequest, "Duplicate topic id."),
     }
 }

@@ -253,6 +253,38 @@ fn configurations_that_cannot_be_are_refused_in_kafkas_words() {
 }
 
 #[test]
+fn a_topic_that_was_made_again_is_not_deleted_in_place_of_the_one_that_is_meant() {
+    let mut bench = Bench::one_broker();
+    let first = bench.create(topic("t", 1, 1)).unwrap();
+    bench.delete(TopicSelector::Name("t".into())).unwrap();
+    let second = bench.create(topic("t", 1, 1)).unwrap();
+    let text = format!("The topic 't' has the id {}, not {}.", second.id, first.id);
+    assert_refused(bench.delete(TopicSelector::NameAndId("t".into(), first.id)), ErrorCode::UnknownTopicId, &text);
+    let unknown = bench.delete(TopicSelector::NameAndId("u".into(), second.id)).unwrap_err();
+    assert_eq!(unknown.code, ErrorCode::UnknownTopicOrPartition);
+    assert_eq!(bench.delete(TopicSelector::NameAndId("t".into(), second.id)).unwrap().id, second.id);
+}
+
+#[test]
+fn partitions_are_added_to_as_many_as_were_seen() {
+    let mut bench = Bench::one_broker();
+    bench.create(topic("t", 2, 1)).unwrap();
+    let mut grow = |from| {
+        let assignments = Some(vec![vec![1]]);
+        let topics = vec![NewPartitions { topic: "t".into(), from: Some(from), count: from + 1, assignments }];
+        match bench.ask(Request::CreatePartitions(CreatePartitions { topics, validate_only: false })) {
+            Response::CreatePartitions(mut outcomes) => outcomes.remove(0),
+            other => panic!("{other:?}"),
+        }
+    };
+    for from in [1, 3] {
+        let text = format!("The topic t has 2 partition(s), not {from}.");
+        assert_refused(grow(from), ErrorCode::InvalidPartitions, &text);
+    }
+    assert_eq!(grow(2), Ok(()));
+}
+
+#[test]
 fn a_replacement_removes_what_it_does_not_name() {
     let mut bench = Bench::one_broker();
     bench.create(topic("t", 1, 1)).unwrap();

@@ -40,6 +40,7 @@ pub async fn handle(
 fn new_partitions(topic: CreatePartitionsTopic<'_>) -> NewPartitions {
     NewPartitions {
         topic: topic.name.into_owned(),
+        from: None,
         count: topic.count,
         assignments: topic
             .assignments

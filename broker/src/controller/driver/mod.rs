@@ -152,6 +152,7 @@ impl Driver {
         let (work, queue) = mpsc::channel();
         let unknown = LeaderAndEpoch { leader: None, epoch: LeaderEpoch(0) };
         let (leader_known, leader) = watch::channel(unknown);
+        let (drains, drained) = watch::channel(BTreeSet::new());
         let (publications, publisher, image) = publisher::start().map_err(spawn_failed)?;
         let (say_failed, failed) = watch::channel(None);
         let stopping = Arc::<AtomicBool>::default();
@@ -185,6 +186,7 @@ impl Driver {
             next_request: 0,
             publications: publications.clone(),
             leader: leader_known,
+            drained: drains,
             snapshots: Snapshots::new(config.log, latest_snapshot, work.clone(), clock.now()),
             stopping: stopping.clone(),
             random: rand::SeedableRng::seed_from_u64(config.seed),
@@ -202,7 +204,7 @@ impl Driver {
             producer_ids: Default::default(),
             broker_epoch: Default::default(),
         };
-        let client = ControllerClient::new(work.clone(), publications, image, leader.clone(), node);
+        let client = ControllerClient::new(work.clone(), publications, image, leader.clone(), drained, node);
         let run = move || {
             let ended = worker.run(&queue);
             if let Err(error) = &ended {

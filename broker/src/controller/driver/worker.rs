@@ -68,6 +68,8 @@ pub struct Worker {
     pub next_request: u64,
     pub publications: mpsc::Sender<Publication>,
     pub leader: watch::Sender<LeaderAndEpoch>,
+    /// The brokers that are to lead nothing, as far as this node decides about that.
+    pub drained: watch::Sender<BTreeSet<i32>>,
     pub snapshots: Snapshots,
     pub stopping: Arc<AtomicBool>,
     pub random: StdRng,
@@ -171,6 +173,14 @@ impl Worker {
             return Ok(());
         };
         active.decide(now, &mut self.random, request, answer);
+        let drained = active.controller.drained();
+        self.drained.send_if_modified(|shown| {
+            let differs = shown != drained;
+            if differs {
+                shown.clone_from(drained);
+            }
+            differs
+        });
         if active.group_bytes() >= GROUP_BYTES { self.propose() } else { Ok(()) }
     }
 
@@ -444,6 +454,7 @@ impl Worker {
         let leads = leader.leader == Some(self.node_id());
         if self.active.as_ref().is_some_and(|active| !leads || active.epoch != leader.epoch) {
             self.active.take().expect("it was there").step_down();
+            self.drained.send_replace(BTreeSet::new());
             info!(epoch = leader.epoch.0, "this node is no longer the active controller");
         }
         self.leading = leads.then(|| (leader.epoch, self.node.log_end().offset));

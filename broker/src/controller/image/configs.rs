@@ -1,5 +1,6 @@
 //! Configurations that were set for a resource; what is not set has its default elsewhere.
 
+use super::difference::difference;
 use imbl::OrdMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,6 +74,12 @@ impl ConfigsImage {
     pub fn resources(&self, resource: ResourceType) -> impl Iterator<Item = (&str, &Configs)> {
         let resources = self.by_type.get(&resource).into_iter();
         resources.flat_map(|resources| resources.iter().map(|(name, configs)| (&**name, &**configs)))
+    }
+
+    /// The resources of a type that are configured otherwise in `newer`, by name.
+    pub fn differing(&self, newer: &ConfigsImage, resource: ResourceType) -> Vec<Arc<str>> {
+        let of_type = |image: &ConfigsImage| image.by_type.get(&resource).cloned().unwrap_or_default();
+        difference(&of_type(self), &of_type(newer)).map(|(name, _, _)| name.clone()).collect()
     }
 
     /// Sets a value, or removes it where `value` is `None`.

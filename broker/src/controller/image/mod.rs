@@ -6,6 +6,7 @@
 
 mod brokers;
 mod configs;
+mod difference;
 mod topics;
 
 pub use brokers::{BrokerRegistration, ControllerRegistration, Endpoint, SupportedFeature};

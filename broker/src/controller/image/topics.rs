@@ -3,6 +3,7 @@
 //! A partition is one small allocation; its lists are shared with each other and with the partition before it where they
 //! are equal, which they mostly are. A topic of a few partitions keeps them without a further allocation.
 
+use super::difference::difference;
 use crate::controller::topic_name::metric_name;
 use crate::protocol::Uuid;
 use imbl::{OrdMap, OrdSet, Vector};
@@ -64,6 +65,14 @@ impl TopicsImage {
     pub fn from_name<'a>(&'a self, first: &str) -> impl Iterator<Item = &'a Arc<Topic>> + use<'a> {
         let first: Arc<str> = first.into();
         self.ids.range(first..).map(|(_, id)| self.topics.get(id).expect("each name's topic is there"))
+    }
+
+    /// The topics that are not as they are in `newer`, by id: each as it is here and there.
+    pub fn differing<'a>(
+        &'a self,
+        newer: &'a TopicsImage,
+    ) -> impl Iterator<Item = (Option<&'a Arc<Topic>>, Option<&'a Arc<Topic>>)> {
+        difference(&self.topics, &newer.topics).map(|(_, before, after)| (before, after))
     }
 
     /// Another topic that metrics could not tell from one of this name.
@@ -154,7 +163,7 @@ impl TopicsImage {
 }
 
 /// One topic.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
     pub name: Arc<str>,
     pub id: Uuid,
@@ -226,6 +235,12 @@ impl PartitionRegistration {
 
     pub fn last_known_elr(&self) -> &[i32] {
         self.eligible.as_ref().map_or(&[], |eligible| &eligible.last_known_elr)
+    }
+
+    /// The preferred leader, where another replica leads although that one is in sync.
+    pub fn passed_over(&self) -> Option<i32> {
+        let preferred = self.replicas.first().copied()?;
+        (self.has_leader() && self.leader != preferred && self.isr.contains(&preferred)).then_some(preferred)
     }
 
     /// The directory that broker `id` keeps its replica in.

@@ -158,7 +158,7 @@ impl Bench {
     }
 
     pub fn grow(&mut self, topic: &str, count: i32, assignments: Option<Vec<Vec<i32>>>) -> Outcome<()> {
-        let topics = vec![NewPartitions { topic: topic.into(), count, assignments }];
+        let topics = vec![NewPartitions { topic: topic.into(), from: None, count, assignments }];
         match self.ask(Request::CreatePartitions(CreatePartitions { topics, validate_only: false })) {
             Response::CreatePartitions(mut outcomes) => outcomes.remove(0),
             other => panic!("{other:?}"),
