@@ -22,7 +22,7 @@ use tonic::Status;
 use tracing::info;
 
 pub async fn create(controller: &ControllerClient, call: CreateTopicsRequest) -> Result<Results, Status> {
-    info!(topics = call.topics.len(), "asked to create topics");
+    asked(controller, "create topics", call.topics.len())?;
     let topics = call.topics.into_iter().map(|topic| {
         let records = 1 + topic.assignment.len() + topic.configs.len();
         (records, new_topic(topic))
@@ -36,7 +36,7 @@ pub async fn create(controller: &ControllerClient, call: CreateTopicsRequest) ->
 }
 
 pub async fn add_partitions(controller: &ControllerClient, call: AddPartitionsRequest) -> Result<Results, Status> {
-    info!(topics = call.topics.len(), "asked to add partitions");
+    asked(controller, "add partitions", call.topics.len())?;
     let topics = call.topics.into_iter().map(|topic| (topic.assignment.len(), new_partitions(topic)));
     let request = |topics| Request::CreatePartitions(CreatePartitions { topics, validate_only: false });
     let outcomes = |response| match response {
@@ -47,7 +47,7 @@ pub async fn add_partitions(controller: &ControllerClient, call: AddPartitionsRe
 }
 
 pub async fn delete(controller: &ControllerClient, call: DeleteTopicsRequest) -> Result<Results, Status> {
-    info!(topics = call.topics.len(), "asked to delete topics");
+    asked(controller, "delete topics", call.topics.len())?;
     let allowed = controller.deletes_topics();
     let topics = call.topics.into_iter().map(|topic| match allowed {
         true => (1, selector(topic)),
@@ -61,7 +61,7 @@ pub async fn delete(controller: &ControllerClient, call: DeleteTopicsRequest) ->
 }
 
 pub async fn alter_configs(controller: &ControllerClient, call: AlterConfigsRequest) -> Result<Results, Status> {
-    info!(resources = call.resources.len(), "asked to change configurations");
+    asked(controller, "change configurations", call.resources.len())?;
     // What changes the smallest ISR takes a further record.
     let resources = call.resources.into_iter().map(|one| (1 + one.set.len() + one.unset.len(), altered(one)));
     let request = |resources| Request::AlterConfigs(AlterConfigs { resources, validate_only: false });
@@ -73,7 +73,7 @@ pub async fn alter_configs(controller: &ControllerClient, call: AlterConfigsRequ
 }
 
 pub async fn reassign(controller: &ControllerClient, call: ReassignPartitionsRequest) -> Result<Results, Status> {
-    info!(partitions = call.moves.len(), "asked to move replicas");
+    asked(controller, "move replicas", call.moves.len())?;
     let moves = call.moves.into_iter().map(|one| (1, Ok(reassigned(one))));
     let request = |partitions| {
         Request::AlterReassignments(AlterReassignments { allow_replication_factor_change: true, partitions })
@@ -86,15 +86,15 @@ pub async fn reassign(controller: &ControllerClient, call: ReassignPartitionsReq
 }
 
 pub async fn elect(controller: &ControllerClient, call: ElectPreferredLeadersRequest) -> Result<Results, Status> {
-    let asked: Vec<(String, i32)> = call.partitions.into_iter().map(|one| (one.topic, one.partition)).collect();
-    info!(partitions = asked.len(), "asked to elect preferred leaders");
-    let partitions = (!asked.is_empty()).then(|| asked.clone());
+    asked(controller, "elect preferred leaders", call.partitions.len())?;
+    let named: Vec<(String, i32)> = call.partitions.into_iter().map(|one| (one.topic, one.partition)).collect();
+    let partitions = (!named.is_empty()).then(|| named.clone());
     let request = Request::ElectLeaders(ElectLeaders { election: ElectionType::Preferred, partitions });
     let elections = match decide(controller, request).await? {
         Response::ElectLeaders(elections) => elections,
         other => unreachable!("the controller answered {other:?}"),
     };
-    let results = if asked.is_empty() { vec![result(all_of(elections))] } else { each_of(&asked, elections) };
+    let results = if named.is_empty() { vec![result(all_of(elections))] } else { each_of(&named, elections) };
     Ok(Results { results })
 }
 
@@ -158,6 +158,15 @@ fn reassigned(PartitionMove { partition, replicas }: PartitionMove) -> Reassigne
     ReassignedPartition { topic, partition, replicas: (!replicas.is_empty()).then_some(replicas) }
 }
 
+/// Takes note of what is asked for. Errors: this node does not decide about it.
+fn asked(controller: &ControllerClient, what: &str, count: usize) -> Result<(), Status> {
+    if !controller.leads() {
+        return Err(not_active(controller));
+    }
+    info!(count, "asked to {what}");
+    Ok(())
+}
+
 async fn decide(controller: &ControllerClient, request: Request) -> Result<Response, Status> {
     controller.decide_and_apply(request).await.map_err(|refusal| refused(controller, &refusal))
 }
@@ -170,9 +179,6 @@ async fn in_parts<T>(
     request: impl Fn(Vec<T>) -> Request,
     outcomes: impl Fn(Response) -> Vec<Outcome<()>>,
 ) -> Result<Results, Status> {
-    if !controller.leads() {
-        return Err(not_active(controller));
-    }
     let mut results = Vec::new();
     for part in parts(all, RECORDS_PER_REQUEST_MAX) {
         let (understood, refusals) = understood(part);

@@ -1,5 +1,7 @@
 //! The Admin service of a single node, which is a quorum of one. Apache Kafka has none.
 
+mod topics;
+
 use std::time::{Duration, Instant};
 
 use barnabas::admin::proto::reason::Kind as Against;
