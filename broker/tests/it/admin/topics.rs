@@ -149,3 +149,16 @@ async fn what_is_set_for_all_brokers_is_told() {
     assert_eq!(results, [Result::default()]);
     watcher.wait_for("the default", |state| !state.broker_configs.contains(&is_set)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_may_hold_more_than_one_batch_of_records() {
+    const BATCH: usize = 10_000;
+    let (_broker, mut operator) = start();
+    serving(&mut Watcher::of(&mut operator).await).await;
+    create(&mut operator, vec![topic_on("last", &[&[1]], &[])]).await;
+    let names = (0..BATCH).map(|number| format!("unknown-{number}")).chain(["last".to_owned()]);
+    let topics = names.map(|name| DeletedTopic { name, id: String::new() }).collect();
+    let mut results = errors(operator.delete_topics(DeleteTopicsRequest { topics }).await.expect("an answer"));
+    assert_eq!(results.pop().as_deref(), Some(""));
+    assert_eq!(results, vec!["UNKNOWN_TOPIC_OR_PARTITION"; BATCH]);
+}
