@@ -1,10 +1,10 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is read by the scripts beside it
 # Where everything of the local Kubernetes lives, and how its processes are started and found; sourced by the scripts
 # beside it. What is set here by `:=` may be set by the environment, so that two clusters fit on one machine.
 set -euo pipefail
 
-# In front of the variables, so that they are found by those who read only the head: the state of a cluster is gone
-# after `down`, the cache stays.
+# What was built stays in the cache; the state of a cluster is gone after `down`.
 : "${BARNABAS_KUBERNETES_CACHE:=$HOME/.cache/barnabas-kubernetes}"
 : "${BARNABAS_KUBERNETES_RUN:=/run/barnabas-kubernetes}"
 : "${BARNABAS_KUBERNETES_DATA:=/var/lib/barnabas-kubernetes}"
@@ -27,7 +27,7 @@ SERVICES=$BARNABAS_KUBERNETES_NETWORK.64.0/18
 API_SERVICE=$BARNABAS_KUBERNETES_NETWORK.64.1             # the first of them, which the API server takes
 PODS=$BARNABAS_KUBERNETES_NETWORK.128.0/17
 CONTROL_GROUPS=/sys/fs/cgroup
-PIDS_CONTROLLERS=(cpu cpuacct cpuset memory devices freezer blkio pids systemd hugetlb)
+CONTROLLERS=(cpu cpuacct cpuset memory devices freezer blkio pids systemd hugetlb unified)
 export KUBECONFIG=$RUN/kubeconfig
 
 say() { echo "kubernetes: $*" >&2; }
@@ -35,7 +35,7 @@ fail() { say "$*"; exit 1; }
 
 node_address() { echo "$BARNABAS_KUBERNETES_NETWORK.0.$((10 + $1))"; }
 node_pods() { echo "$BARNABAS_KUBERNETES_NETWORK.$((128 + $1)).0/24"; }
-zone() { printf "\\$(printf %o $((96 + $1)))"; }          # 1 is a, 2 is b
+zone() { local letters=abcdefghi; echo "${letters:$1-1:1}"; }
 
 # The numbers of the nodes that this cluster has, those that are down included.
 node_numbers() {
@@ -95,7 +95,7 @@ node_control_groups() {
     echo "$CONTROL_GROUPS/$BRIDGE-node-$1"
     return
   fi
-  for controller in "${PIDS_CONTROLLERS[@]}"; do
+  for controller in "${CONTROLLERS[@]}"; do
     [ ! -d "$CONTROL_GROUPS/$controller" ] || echo "$CONTROL_GROUPS/$controller/$BRIDGE-node-$1"
   done
 }
