@@ -9,14 +9,14 @@ COPY . .
 # What was downloaded and compiled stays in the caches of the machine that builds, so a small change is a small build. They
 # are no part of a layer: the programs have to be copied out in the same step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target \
+    --mount=type=cache,target=/src/target,sharing=locked \
     cargo build --release --locked --package barnabas --package barnabas-operator && \
     mkdir /image && \
     cp target/release/barnabas target/release/barnabas-operator /image/
 # The programs need glibc and libgcc, of the version they were linked with. A base with them (distroless/cc) has OpenSSL, too,
 # which nothing here uses, and would make the image half as large again.
-RUN for program in /image/*; do ldd "$program"; done | \
-    sed -n 's#.*\(/[^ ]*\) (0x.*#\1#p' | sort -u | xargs cp --parents --dereference --target-directory=/image
+RUN for program in /image/*; do ldd "$program"; done | grep -o '/[^ ]*' | sort -u | \
+    xargs cp --parents --dereference --target-directory=/image
 
 FROM ${RUNTIME}
 ARG VERSION=0.0.0

@@ -45,6 +45,13 @@ node_numbers() {
   done | sort -n
 }
 
+# alone ARGUMENTS...: starts the script again once nobody else starts or ends this cluster. What the script starts does not
+# hold the lock.
+alone() {
+  [ -z "${BARNABAS_KUBERNETES_ALONE:-}" ] || return 0
+  BARNABAS_KUBERNETES_ALONE=1 exec flock --close "$RUN.lock" "$0" "$@"
+}
+
 # The number in `node-2` or `2`, of a node that exists.
 node_number() {
   local number=${1#node-}
