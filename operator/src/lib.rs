@@ -6,3 +6,4 @@ pub mod crd;
 pub mod metrics;
 pub mod resources;
 pub mod write;
+pub mod rebalance;
