@@ -113,7 +113,7 @@ impl Counts {
         }
         for partition in load {
             partition.replicas.iter().for_each(|id| *counts.replicas.entry(*id).or_default() += 1);
-            partition.replicas.first().map(|id| *counts.leaders.entry(*id).or_default() += 1);
+            partition.replicas.iter().take(1).for_each(|id| *counts.leaders.entry(*id).or_default() += 1);
         }
         counts
     }
