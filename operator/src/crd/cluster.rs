@@ -1,14 +1,15 @@
 //! `KafkaCluster`: what people say of a cluster.
 
+use super::cluster_listeners::Listeners;
+use super::cluster_pods::{PodOverrides, Resources, Storage};
 use super::cluster_status::KafkaClusterStatus;
-use super::scalar::{ConfigValue, Quantity};
+use super::scalar::ConfigValue;
 use kube::{CustomResource, KubeSchema};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A cluster of Barnabas: brokers that speak Apache Kafka's protocol, and the controllers that keep its metadata.
+/// What is wanted of the cluster.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "barnabas.dev",
@@ -45,14 +46,16 @@ use std::collections::BTreeMap;
     validation = Rule::new("self.controllers.mode != 'Combined' || self.controllers.replicas <= 3").message("combined controllers are 1 or 3: for 5 use controllers.mode Dedicated").field_path(".controllers.replicas"),
     validation = Rule::new("self.controllers.mode != 'Dedicated' || has(self.controllers.storage)").message("controllers.storage is needed where controllers.mode is Dedicated").field_path(".controllers"),
     validation = Rule::new("self.controllers.mode == 'Dedicated' || !has(self.controllers.storage) && !has(self.controllers.resources) && !has(self.controllers.pod)").message("controllers.storage, controllers.resources and controllers.pod are for controllers.mode Dedicated: combined controllers live in the brokers' pods").field_path(".controllers"),
-    validation = Rule::new("!has(self.availability) || !has(self.availability.maxUnavailable) || self.availability.maxUnavailable < self.brokers.replicas || self.brokers.replicas == 1").message("availability.maxUnavailable must be below brokers.replicas").field_path(".availability")
+    validation = Rule::new("self.availability.maxUnavailable < self.brokers.replicas || self.brokers.replicas == 1").message("availability.maxUnavailable must be below brokers.replicas").field_path(".availability.maxUnavailable"),
+    validation = Rule::new("!has(self.image) || !has(self.version)").message("either image or version: version is the tag of the operator's own image").field_path(".version"),
+    validation = Rule::new("!has(self.listeners.external) || self.listeners.external.type != 'LoadBalancer' || !has(self.listeners.external.advertisedHost) || self.listeners.external.advertisedHost.contains('{id}') || self.brokers.replicas == 1").message("listeners.external.advertisedHost must have {id} in it: each broker has a load balancer of its own, and clients could not tell the brokers apart").field_path(".listeners.external.advertisedHost")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct KafkaClusterSpec {
     /// The image of brokers and controllers. Default: the one that the operator was installed with, with `version` as its tag
     /// if that is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^\S+$"))]
     pub image: Option<String>,
 
     /// The version of Barnabas: the tag of the operator's default image. Not together with `image`. Default: the operator's.
@@ -66,7 +69,7 @@ pub struct KafkaClusterSpec {
 
     /// Names of Secrets in the same namespace that give access to the image's registry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 253)))]
     pub image_pull_secrets: Vec<String>,
 
     /// The brokers, which hold the records.
@@ -160,7 +163,10 @@ pub struct Brokers {
     /// The label of Kubernetes' nodes that names the rack of a broker (`broker.rack`): replicas of a partition are spread
     /// over racks, and pods over the same label. An empty text: no racks.
     #[serde(default = "zone_label")]
-    #[schemars(length(max = 316))]
+    #[schemars(
+        length(max = 316),
+        regex(pattern = r"^(([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
+    )]
     pub rack_topology_key: String,
 
     /// Changes of the pods.
@@ -210,170 +216,6 @@ pub enum ControllerMode {
     #[default]
     Combined,
     Dedicated,
-}
-
-/// CPU and memory, as of a container.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Resources {
-    /// What is set aside, by name (cpu, memory).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 16))]
-    pub requests: BTreeMap<String, Quantity>,
-    /// What is not to be exceeded, by name (cpu, memory).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 16))]
-    pub limits: BTreeMap<String, Quantity>,
-}
-
-/// A volume.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, x_kube(cel))]
-#[x_kube(validation = Rule::new("!quantity(string(self.size)).isLessThan(quantity(string(oldSelf.size)))").message("storage.size cannot shrink: volumes only grow").field_path(".size"))]
-#[x_kube(validation = Rule::new("has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)").message("storage.className cannot change: volumes stay in the class in which they were made").field_path(".className"))]
-#[serde(rename_all = "camelCase")]
-pub struct Storage {
-    /// Its size. May grow, if the storage class allows it; never shrinks.
-    pub size: Quantity,
-    /// Its StorageClass. Default: that of the Kubernetes cluster. Fixed at creation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub class_name: Option<String>,
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Storage { size: "10Gi".into(), class_name: None }
-    }
-}
-
-/// What is changed of the pods that the operator makes. Objects are written as in a Pod.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PodOverrides {
-    /// More labels. Those of the operator stay.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
-    pub labels: BTreeMap<String, String>,
-    /// More annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
-    pub annotations: BTreeMap<String, String>,
-    /// Labels that a node must have.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
-    pub node_selector: BTreeMap<String, String>,
-    /// In place of the operator's own affinity, which spreads the pods over nodes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "embedded")]
-    pub affinity: Option<Value>,
-    /// Taints of nodes that are tolerated.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "embedded_list")]
-    pub tolerations: Vec<Value>,
-    /// In place of the operator's own constraints, which spread the pods over racks.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "embedded_list")]
-    pub topology_spread_constraints: Vec<Value>,
-    /// In place of the operator's own security context of the pod (not root, the volume belongs to its group).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "embedded")]
-    pub security_context: Option<Value>,
-    /// More environment variables of the container.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "embedded_list")]
-    pub env: Vec<Value>,
-    /// More volumes of the pod.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "embedded_list")]
-    pub volumes: Vec<Value>,
-    /// Where those volumes are in the container.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "embedded_list")]
-    pub volume_mounts: Vec<Value>,
-    /// The name of a PriorityClass.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priority_class_name: Option<String>,
-    /// The name of a ServiceAccount in the namespace. Default: one without any rights, made by the operator.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service_account_name: Option<String>,
-    /// The name of another scheduler.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scheduler_name: Option<String>,
-    /// Seconds for a stop in order: leaders move away, logs are closed whole. Default: 60.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub termination_grace_period_seconds: Option<i64>,
-}
-
-/// How clients reach the brokers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Listeners {
-    /// For clients inside Kubernetes.
-    #[serde(default)]
-    #[schemars(default)]
-    pub internal: InternalListener,
-    /// For clients outside. Default: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external: Option<ExternalListener>,
-}
-
-/// The listener for clients inside Kubernetes.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, x_kube(cel))]
-#[x_kube(validation = Rule::new("!(self.port in [9090, 9091, 9094, 9095, 9404])").message("listeners.internal.port: 9090, 9091, 9094, 9095 and 9404 are used for other things").field_path(".port"))]
-#[serde(rename_all = "camelCase")]
-pub struct InternalListener {
-    /// Its port.
-    #[serde(default = "kafka_port")]
-    #[schemars(range(min = 1024, max = 65535))]
-    pub port: i32,
-}
-
-impl Default for InternalListener {
-    fn default() -> Self {
-        InternalListener { port: kafka_port() }
-    }
-}
-
-/// The listener for clients outside Kubernetes. Each broker has an address of its own.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, x_kube(cel))]
-#[x_kube(validation = Rule::new("self.type == 'NodePort' || !has(self.bootstrapNodePort)").message("bootstrapNodePort is for type NodePort").field_path(".bootstrapNodePort"))]
-#[x_kube(validation = Rule::new("self.type == 'LoadBalancer' || !has(self.loadBalancerClass) && !has(self.loadBalancerSourceRanges)").message("loadBalancerClass and loadBalancerSourceRanges are for type LoadBalancer"))]
-#[serde(rename_all = "camelCase")]
-pub struct ExternalListener {
-    /// `NodePort`: a port of Kubernetes' nodes for each broker. `LoadBalancer`: a load balancer for each broker.
-    #[serde(rename = "type")]
-    pub type_: ExternalType,
-    /// The port of the nodes at which any broker answers, for `NodePort`. Default: chosen by Kubernetes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub bootstrap_node_port: Option<i32>,
-    /// The name that clients are told for each broker, in which `{id}` stands for its number. Default: the address of the
-    /// node that the broker runs on, or of its load balancer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub advertised_host: Option<String>,
-    /// Annotations of the services, as cloud providers and DNS controllers read them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
-    pub annotations: BTreeMap<String, String>,
-    /// The class of the load balancers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load_balancer_class: Option<String>,
-    /// Addresses (CIDR) from which the load balancers may be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub load_balancer_source_ranges: Option<Vec<String>>,
-}
-
-/// How a broker is reached from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ExternalType {
-    NodePort,
-    LoadBalancer,
 }
 
 /// When records count as written.
@@ -478,26 +320,10 @@ fn yes() -> bool {
     true
 }
 
-fn kafka_port() -> i32 {
-    9092
-}
-
 fn moves_at_once() -> i32 {
     20
 }
 
 fn zone_label() -> String {
     "topology.kubernetes.io/zone".to_owned()
-}
-
-fn embedded(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
-}
-
-fn embedded_list(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "array",
-        "maxItems": 64,
-        "items": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
-    })
 }

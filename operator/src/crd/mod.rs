@@ -7,24 +7,22 @@
 //! - `crds/*.yaml` is what the binary `crdgen` writes of these types; a test compares the two.
 
 mod cluster;
+mod cluster_listeners;
+mod cluster_pods;
 mod cluster_status;
 mod condition;
+mod definition;
 mod scalar;
 mod topic;
 
 pub use cluster::*;
+pub use cluster_listeners::*;
+pub use cluster_pods::*;
 pub use cluster_status::*;
 pub use condition::*;
+pub use definition::definitions;
 pub use scalar::{ConfigValue, Quantity};
 pub use topic::*;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
-
 /// The group of the resources, and the prefix of labels and annotations.
 pub const GROUP: &str = "barnabas.dev";
-
-/// All definitions, each with the name of its file in `crds/`.
-pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
-    [("kafkaclusters.yaml", KafkaCluster::crd()), ("kafkatopics.yaml", KafkaTopic::crd())]
-}

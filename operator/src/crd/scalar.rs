@@ -32,10 +32,10 @@ impl JsonSchema for Quantity {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // No pattern: where an amount is used, a rule refuses what is none, in words.
         json_schema!({
             "x-kubernetes-int-or-string": true,
-            "anyOf": [{ "type": "integer" }, { "type": "string" }],
-            "pattern": r"^\+?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$",
+            "maxLength": 32,
         })
     }
 }
@@ -71,10 +71,13 @@ impl JsonSchema for ConfigValue {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // No schema of Kubernetes says "a number, text or a truth value": what else is written here becomes a condition.
+        // No schema of Kubernetes says "a number, text or a truth value". But the bounds of lists and objects hold for these
+        // alone: what has something in it is refused, an empty one becomes a condition.
         json_schema!({
             "description": "Text, a number, true or false.",
             "x-kubernetes-preserve-unknown-fields": true,
+            "maxItems": 0,
+            "maxProperties": 0,
         })
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A topic of a KafkaCluster in the same namespace.
+/// What is wanted of the topic.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "barnabas.dev",
@@ -30,15 +30,15 @@ use std::collections::BTreeMap;
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Doing", type_ = "string", json_path = ".status.message"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("has(self.spec.topicName) || size(self.metadata.name) <= 249").message("metadata.name: a topic's name has at most 249 characters; set spec.topicName")
+    validation = Rule::new("has(self.spec.topicName) || size(self.metadata.name) <= 249").message("metadata.name: a topic's name has at most 249 characters; set spec.topicName"),
+    validation = Rule::new("(has(self.spec.topicName) ? self.spec.topicName : self.metadata.name) == (has(oldSelf.spec.topicName) ? oldSelf.spec.topicName : oldSelf.metadata.name)").message("topicName cannot change: a topic cannot be renamed").field_path(".spec.topicName")
 )]
 #[cfg_attr(test, kube(cel))]
 #[x_kube(
-    validation = Rule::new("has(self.topicName) == has(oldSelf.topicName) && (!has(self.topicName) || self.topicName == oldSelf.topicName)").message("topicName cannot change: a topic cannot be renamed").field_path(".topicName"),
     validation = Rule::new("self.clusterRef == oldSelf.clusterRef").message("clusterRef cannot change: a topic cannot move to another cluster").field_path(".clusterRef"),
-    validation = Rule::new("!has(oldSelf.partitions) || has(self.partitions) && self.partitions >= oldSelf.partitions").message("partitions cannot decrease: the records of the others would be lost").field_path(".partitions"),
-    validation = Rule::new("!has(self.placement) || !has(self.placement.brokers) || !has(self.replicationFactor) || size(self.placement.brokers) >= self.replicationFactor").message("placement.brokers names fewer brokers than replicationFactor").field_path(".placement"),
-    validation = Rule::new("!has(self.topicName) || self.topicName != '.' && self.topicName != '..'").message("topicName: neither '.' nor '..'").field_path(".topicName"),
+    validation = Rule::new("!has(oldSelf.partitions) || !has(self.partitions) || self.partitions >= oldSelf.partitions").message("partitions cannot decrease: the records of the others would be lost").field_path(".partitions"),
+    validation = Rule::new("!has(self.placement) || !has(self.placement.brokers) || !has(self.replicationFactor) || size(self.placement.brokers) >= self.replicationFactor").message("placement.brokers must name at least replicationFactor brokers: each replica of a partition is on another broker").field_path(".placement.brokers"),
+    validation = Rule::new("!has(self.topicName) || self.topicName != '.' && self.topicName != '..'").message("topicName: a topic cannot be named '.' or '..'").field_path(".topicName"),
     validation = Rule::new("!has(self.topicName) || !self.topicName.startsWith('__')").message("topicName: names that begin with two underscores are the brokers' own").field_path(".topicName")
 )]
 #[serde(rename_all = "camelCase")]
@@ -86,7 +86,7 @@ pub struct KafkaTopicSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterRef {
     /// Its name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 40))]
     pub name: String,
 }
 
@@ -96,11 +96,11 @@ pub struct ClusterRef {
 pub struct Placement {
     /// Only on these brokers, by number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 250), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 250), inner(range(min = 0)), extend("x-kubernetes-list-type" = "set"))]
     pub brokers: Option<Vec<i32>>,
     /// Only in these racks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     pub racks: Option<Vec<String>>,
 }
 
