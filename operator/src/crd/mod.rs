@@ -13,6 +13,8 @@ mod cluster_status;
 mod condition;
 mod definition;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod topic;
 
 pub use cluster::*;
