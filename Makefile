@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run cluster setup test faults bench fuzz
+.PHONY: help run cluster setup test faults simulate bench fuzz crds up down e2e
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -11,6 +11,21 @@ run: ## Build the broker (release) and run it on localhost:9092, with its data u
 cluster: ## Build the broker (release) and run three of them on localhost:9092 to 9094, with their data under ./data/cluster
 	cargo build --release -p barnabas
 	broker/scripts/cluster
+
+up: ## A Kubernetes on this machine with the operator, a small cluster and a topic; says how to produce and consume
+	e2e/kubernetes/image
+	KEEP=1 e2e/kubernetes/with-cluster --image target/image/barnabas.tar e2e/quickstart
+
+down: ## End what `make up` started
+	e2e/kubernetes/down
+
+e2e: setup ## All scenarios on a real Kubernetes: that of KUBECONFIG, kind, or one made here
+	e2e/kubernetes/image
+	e2e/kubernetes/with-cluster --image target/image/barnabas.tar e2e/run all
+
+crds: ## Write crds/ anew from operator/src/crd
+	cargo run -q -p barnabas-operator --bin crdgen
+	cp crds/kafka*.yaml charts/barnabas-operator/files/crds/
 
 setup: ## Install what the tests need: Kafka's jars, and clients in Java, Go, Python and JavaScript
 	broker/tests/clients/setup

@@ -1,1 +1,144 @@
-fn main() {}
+//! The program `barnabas-operator`: arguments, leadership, run.
+
+use anyhow::Context as _;
+use barnabas::metrics::http::{self, Readiness, Site};
+use barnabas_operator::metrics::Metrics;
+use barnabas_operator::run::{Settings, run};
+use clap::Parser;
+use kube::Client;
+use kube_lease_manager::LeaseManagerBuilder;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+/// Seconds for which leadership holds without being renewed: another replica takes over after at most as long.
+const LEASE_SECONDS: u64 = 15;
+/// Seconds before its end at which it is renewed.
+const LEASE_GRACE_SECONDS: u64 = 5;
+
+/// Runs clusters of Barnabas on Kubernetes, from KafkaCluster and KafkaTopic resources.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The image of brokers that name none.
+    #[arg(long, env = "BARNABAS_IMAGE", value_name = "IMAGE")]
+    image: String,
+
+    /// Namespaces that are looked after, by commas. Empty: all.
+    #[arg(long, env = "WATCH_NAMESPACES", value_name = "NAMES", default_value = "")]
+    watch_namespaces: String,
+
+    /// The domain of the Kubernetes cluster's names.
+    #[arg(long, env = "CLUSTER_DOMAIN", value_name = "DOMAIN", default_value = "cluster.local")]
+    cluster_domain: String,
+
+    /// Whether replicas of the operator agree on one that acts.
+    #[arg(long, env = "LEADER_ELECTION", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_election: bool,
+
+    /// The Lease by which they agree.
+    #[arg(long, env = "LEASE_NAME", value_name = "NAME", default_value = "barnabas-operator")]
+    lease_name: String,
+
+    /// The namespace of the Lease.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", default_value = "default")]
+    namespace: String,
+
+    /// The name of this replica. Default: that of the machine.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    name: Option<String>,
+
+    /// Where /metrics, /healthz and /readyz are served.
+    #[arg(long, env = "METRICS_ADDRESS", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
+    metrics_address: SocketAddr,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    barnabas::telemetry::start()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(operate(arguments));
+    // Whatever still waits for an answer is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn operate(arguments: Arguments) -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate()).context("cannot listen to signals")?;
+    let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen to signals")?;
+    let (stop, stopping) = watch::channel(false);
+    let (metrics, readiness) = (Arc::new(Metrics::default()), Arc::new(Readiness::default()));
+    let listener = TcpListener::bind(arguments.metrics_address)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.metrics_address))?;
+    let site = Site { metrics: metrics.clone(), readiness: readiness.clone() };
+    let served = tokio::spawn(http::serve(listener, site, until(stopping.clone())));
+    let client = Client::try_default().await.context("cannot find a Kubernetes: neither in a pod nor by KUBECONFIG")?;
+    readiness.set(true);
+    let led = lead(arguments, client, metrics, stopping);
+    let ended = tokio::select! {
+        ended = led => ended,
+        _ = terminated.recv() => Ok(()),
+        _ = interrupted.recv() => Ok(()),
+    };
+    readiness.set(false);
+    stop.send_replace(true);
+    served.await.ok();
+    info!("stopped");
+    ended
+}
+
+/// Acts as long as this replica is the one that may. Errors: it no longer is; the process is to start anew.
+async fn lead(
+    arguments: Arguments,
+    client: Client,
+    metrics: Arc<Metrics>,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let namespaces = arguments.watch_namespaces.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let name = arguments.name.unwrap_or_else(|| std::env::var("HOSTNAME").unwrap_or_else(|_| std::process::id().to_string()));
+    let settings = Settings {
+        image: arguments.image,
+        cluster_domain: arguments.cluster_domain,
+        namespaces: namespaces.map(str::to_owned).collect(),
+        name: name.clone(),
+    };
+    if !arguments.leader_election {
+        metrics.leader.set(1);
+        run(client, settings, metrics, until(stopping)).await;
+        return Ok(());
+    }
+    let lease = LeaseManagerBuilder::new(client.clone(), &arguments.lease_name)
+        .with_namespace(&arguments.namespace)
+        .with_identity(&name)
+        .with_duration(LEASE_SECONDS)
+        .with_grace(LEASE_GRACE_SECONDS)
+        .build()
+        .await
+        .context("cannot take part in the election of a leader")?;
+    let (mut leads, held) = lease.watch().await;
+    info!(lease = arguments.lease_name, "waiting to lead");
+    leads.wait_for(|leads| *leads).await.context("the lease can no longer be followed")?;
+    info!("this replica leads");
+    metrics.leader.set(1);
+    tokio::select! {
+        () = run(client, settings, metrics.clone(), until(stopping)) => {}
+        _ = leads.wait_for(|leads| !*leads) => {
+            metrics.leader.set(0);
+            warn!("this replica leads no longer, and ends");
+            anyhow::bail!("another replica leads");
+        }
+    }
+    // Gives the lease back, so that another replica need not wait for its end.
+    drop(leads);
+    held.await.ok();
+    Ok(())
+}
+
+async fn until(mut stopping: watch::Receiver<bool>) {
+    // An error means that whoever would say so is gone.
+    stopping.wait_for(|stop| *stop).await.ok();
+}

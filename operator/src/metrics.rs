@@ -17,6 +17,7 @@ pub struct Metrics {
     errors: IntCounterVec,
     writes: IntCounterVec,
     drift: IntCounterVec,
+    actions: IntCounterVec,
     queue: IntGaugeVec,
     ready: IntGaugeVec,
     topics_ready: IntGaugeVec,
@@ -51,6 +52,7 @@ impl Default for Metrics {
                 "Objects that somebody else had changed or deleted and that were put right.",
                 &["kind"],
             ),
+            actions: counters("barnabas_operator_actions_total", "What was done about clusters.", &["action"]),
             queue: gauges("barnabas_operator_queue_depth", "Resources that are being reconciled.", &["kind"]),
             ready: gauges("barnabas_operator_cluster_ready", "1 where a cluster is ready.", &["namespace", "cluster"]),
             topics_ready: gauges(
@@ -90,6 +92,11 @@ impl Metrics {
     /// Something was not as the operator had left it.
     pub fn drifted(&self, kind: &str) {
         self.drift.with_label_values(&[kind]).inc();
+    }
+
+    /// Something was done about a cluster.
+    pub fn acted(&self, action: &str) {
+        self.actions.with_label_values(&[action]).inc();
     }
 
     pub fn cluster_ready(&self, namespace: &str, cluster: &str, ready: bool) {

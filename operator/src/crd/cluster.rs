@@ -247,7 +247,7 @@ impl Default for Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rebalance {
-    /// `OnScale`: after brokers were added. `Always`: whenever replicas or leaders are spread unevenly. `Off`: never, but for
+    /// `OnScale`: after brokers were added. `Always`: whenever replicas or leaders are spread unevenly. `Never`: not, but for
     /// brokers that leave.
     #[serde(default)]
     pub mode: RebalanceMode,
@@ -277,7 +277,7 @@ pub enum RebalanceMode {
     #[default]
     OnScale,
     Always,
-    Off,
+    Never,
 }
 
 /// How many brokers may be down on purpose.

@@ -190,7 +190,7 @@ fn a_revision_changes_with_what_a_process_depends_on_and_with_nothing_else() {
         "availability: { maxUnavailable: 2 }",
         "stopped: true",
         "deletionPolicy: Delete",
-        "rebalance: { mode: Off }",
+        "rebalance: { mode: Never }",
     ] {
         assert_eq!(revision(&three(same)), plain, "{same}");
     }

@@ -1,0 +1,159 @@
+//! What the API server knows of all clusters, kept up to date by watches: reconciling reads these and asks nobody.
+//!
+//! Watched are the objects that carry the label of a cluster, and Kubernetes' nodes. Objects are kept without what nobody
+//! reads: a node's list of images alone is longer than everything else about it.
+
+use crate::resources::labels::CLUSTER as CLUSTER_LABEL;
+use crate::admin::ClusterKey;
+use crate::crd::KafkaCluster;
+use futures::stream::SelectAll;
+use futures::{Stream, StreamExt, TryStreamExt, future};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::NamespaceResourceScope;
+use kube::runtime::reflector::{ObjectRef, Store, store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::sync::Arc;
+use tracing::warn;
+
+/// What the API server knows.
+#[derive(Clone)]
+pub struct Caches {
+    pub stateful_sets: Store<StatefulSet>,
+    pub pods: Store<Pod>,
+    pub claims: Store<PersistentVolumeClaim>,
+    pub services: Store<Service>,
+    pub config_maps: Store<ConfigMap>,
+    pub service_accounts: Store<ServiceAccount>,
+    pub disruption_budgets: Store<PodDisruptionBudget>,
+    pub nodes: Store<Node>,
+}
+
+/// Clusters of which something has changed.
+pub type Triggers = SelectAll<Pin<Box<dyn Stream<Item = ObjectRef<KafkaCluster>> + Send>>>;
+
+impl Caches {
+    /// The caches of a namespace (all, without one), and what to poll to keep them up to date: it tells which clusters are
+    /// concerned. A change of a node concerns all of `clusters`.
+    pub fn new(client: &Client, namespace: Option<&str>, clusters: Store<KafkaCluster>) -> (Caches, Triggers) {
+        let mut triggers = Triggers::new();
+        let caches = Caches {
+            stateful_sets: watched(client, namespace, &mut triggers),
+            pods: watched(client, namespace, &mut triggers),
+            claims: watched(client, namespace, &mut triggers),
+            services: watched(client, namespace, &mut triggers),
+            config_maps: watched(client, namespace, &mut triggers),
+            service_accounts: watched(client, namespace, &mut triggers),
+            disruption_budgets: watched(client, namespace, &mut triggers),
+            nodes: nodes(client, clusters, &mut triggers),
+        };
+        (caches, triggers)
+    }
+
+    /// Returns once everything that there is has been read.
+    pub async fn ready(&self) {
+        let all = future::join_all([
+            Box::pin(ready(&self.stateful_sets)) as Pin<Box<dyn Future<Output = ()> + Send>>,
+            Box::pin(ready(&self.pods)),
+            Box::pin(ready(&self.claims)),
+            Box::pin(ready(&self.services)),
+            Box::pin(ready(&self.config_maps)),
+            Box::pin(ready(&self.service_accounts)),
+            Box::pin(ready(&self.disruption_budgets)),
+            Box::pin(ready(&self.nodes)),
+        ]);
+        all.await;
+    }
+}
+
+async fn ready<K>(store: &Store<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    // An error means that the watch has ended: the operator does.
+    store.wait_until_ready().await.ok();
+}
+
+/// Those of a cluster's objects that a store has.
+pub fn of<K>(store: &Store<K>, cluster: &ClusterKey) -> Vec<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.state_filter(|object| key(object).as_ref() == Some(cluster))
+}
+
+/// Which cluster an object belongs to, by its label.
+fn key<K: Resource>(object: &K) -> Option<ClusterKey> {
+    let name = object.meta().labels.as_ref()?.get(CLUSTER_LABEL)?;
+    Some(ClusterKey::new(object.namespace()?, name))
+}
+
+fn watched<K>(client: &Client, namespace: Option<&str>, triggers: &mut Triggers) -> Store<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let api: Api<K> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let (reader, writer) = store();
+    let changed = watcher(api, watcher::Config::default().labels(CLUSTER_LABEL))
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer)
+        .touched_objects();
+    let concerned = goes_on(changed).filter_map(|object| future::ready(key(&object).map(|key| key.object_ref())));
+    triggers.push(Box::pin(concerned));
+    reader
+}
+
+fn nodes(client: &Client, clusters: Store<KafkaCluster>, triggers: &mut Triggers) -> Store<Node> {
+    let (reader, writer) = store();
+    let mut told: BTreeMap<String, (bool, BTreeMap<String, String>)> = BTreeMap::new();
+    let changed = watcher(Api::<Node>::all(client.clone()), watcher::Config::default())
+        .default_backoff()
+        .modify(|node| {
+            node.managed_fields_mut().clear();
+            node.annotations_mut().clear();
+            if let Some(status) = &mut node.status {
+                status.images = None;
+            }
+        })
+        .reflect(writer)
+        .touched_objects();
+    // Nodes report every few seconds that they live: that is no change.
+    let mut matters = move |node: &Node| {
+        let now = (is_ready(node), node.labels().clone());
+        told.insert(node.name_any(), now.clone()) != Some(now)
+    };
+    let concerned = goes_on(changed).filter(move |node| future::ready(matters(node))).flat_map(move |_| {
+        let all: Vec<_> = clusters.state().iter().map(|cluster| ObjectRef::from_obj(&**cluster)).collect();
+        futures::stream::iter(all)
+    });
+    triggers.push(Box::pin(concerned));
+    reader
+}
+
+/// Whether a node is there and says so.
+pub fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// A watch that fails begins again by itself, a little later each time.
+fn goes_on<K>(
+    changed: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
+) -> impl Stream<Item = K> + Send
+where
+    K: Resource<DynamicType = ()> + Send + 'static,
+{
+    changed
+        .inspect_err(|error| warn!(%error, kind = %K::kind(&()), "a watch has failed and begins again"))
+        .filter_map(|object| future::ready(object.ok()))
+}

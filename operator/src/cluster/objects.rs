@@ -1,0 +1,127 @@
+//! Puts the objects of a cluster into Kubernetes: those that are missing or not as they should be, and takes away those that
+//! are wanted no longer. Objects that belong to somebody else are never touched.
+
+use super::caches::{Caches, of};
+use crate::admin::ClusterKey;
+use crate::context::Context;
+use crate::resources::{Resources, labels};
+use crate::write::{self, Written};
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{DeleteParams, Preconditions};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::sync::Arc;
+use tracing::info;
+
+/// Why an object is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    #[error(transparent)]
+    Kubernetes(#[from] kube::Error),
+    #[error("{kind} {name} exists and belongs to {owner}: delete or rename it, or give the cluster another name")]
+    Taken { kind: String, name: String, owner: String },
+    /// Of a cluster of the same name that was deleted.
+    #[error("{kind} {name} of a deleted cluster of the same name is still there")]
+    Former { kind: String, name: String },
+}
+
+/// Where objects are put.
+pub struct Shelf<'a> {
+    pub context: &'a Context,
+    pub caches: &'a Caches,
+    pub key: &'a ClusterKey,
+    /// The uid of the KafkaCluster.
+    pub owner: &'a str,
+}
+
+impl Shelf<'_> {
+    /// Puts everything, in the order in which it is needed. An error of one object holds up those that need it, and no
+    /// others. Errors: the first.
+    pub async fn put(&self, resources: &Resources) -> Result<(), PutError> {
+        let mut first = None;
+        let mut note = |put: Result<Written, PutError>| {
+            if let Err(error) = put {
+                first.get_or_insert(error);
+            }
+        };
+        note(self.put_one(&resources.service_account, &self.caches.service_accounts).await);
+        for service in &resources.services {
+            note(self.put_one(service, &self.caches.services).await);
+        }
+        for config_map in &resources.config_maps {
+            note(self.put_one(config_map, &self.caches.config_maps).await);
+        }
+        for budget in &resources.disruption_budgets {
+            note(self.put_one(budget, &self.caches.disruption_budgets).await);
+        }
+        if let Some(error) = first {
+            return Err(error);
+        }
+        for set in &resources.stateful_sets {
+            self.put_one(set, &self.caches.stateful_sets).await?;
+        }
+        self.take_away(&resources.services, &self.caches.services).await?;
+        self.take_away(&resources.config_maps, &self.caches.config_maps).await?;
+        self.take_away(&resources.disruption_budgets, &self.caches.disruption_budgets).await
+    }
+
+    async fn put_one<K>(&self, wanted: &K, known: &Store<K>) -> Result<Written, PutError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + 'static,
+    {
+        let name = wanted.name_any();
+        let known = known.get(&ObjectRef::new(&name).within(&self.key.namespace));
+        let live = match known {
+            Some(known) => Some(known),
+            // Somebody else's object does not carry the label by which the caches know theirs.
+            None => self.api::<K>().get_opt(&name).await?.map(Arc::new),
+        };
+        if let Some(live) = &live {
+            self.check_owner(&**live)?;
+        }
+        Ok(write::apply(self.context, wanted, live.as_deref()).await?)
+    }
+
+    fn check_owner<K: Resource<DynamicType = ()>>(&self, live: &K) -> Result<(), PutError> {
+        let (kind, name) = (K::kind(&()).into_owned(), live.name_any());
+        let owners = live.meta().owner_references.iter().flatten();
+        match owners.into_iter().find(|owner| owner.controller == Some(true)) {
+            Some(owner) if owner.uid == self.owner => Ok(()),
+            Some(owner) if owner.kind == "KafkaCluster" && owner.name == self.key.name => Err(PutError::Former { kind, name }),
+            Some(owner) => Err(PutError::Taken { kind, name, owner: format!("{} {}", owner.kind, owner.name) }),
+            None if live.labels().get(labels::CLUSTER) == Some(&self.key.name) => Ok(()),
+            None => Err(PutError::Taken { kind, name, owner: "somebody else".to_owned() }),
+        }
+    }
+
+    async fn take_away<K>(&self, wanted: &[K], known: &Store<K>) -> Result<(), PutError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + 'static,
+    {
+        for object in of(known, self.key) {
+            let name = object.name_any();
+            let is_ours = object.owner_references().iter().any(|owner| owner.uid == self.owner);
+            let is_wanted = wanted.iter().any(|wanted| wanted.name_any() == name);
+            if !is_ours || is_wanted || object.meta().deletion_timestamp.is_some() {
+                continue;
+            }
+            info!(kind = %K::kind(&()), name, "deleted: it is wanted no longer");
+            self.context.metrics.wrote(&K::kind(&()));
+            let preconditions = Preconditions { uid: object.uid(), resource_version: None };
+            let this_one = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+            match self.api::<K>().delete(&name, &this_one).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
+        Api::namespaced(self.context.client.clone(), &self.key.namespace)
+    }
+}

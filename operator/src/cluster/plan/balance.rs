@@ -1,0 +1,121 @@
+//! Where replicas and leaders are: off brokers that leave, onto those that joined, and back to the preferred leaders.
+//!
+//! Moves are planned anew after each batch: nothing is remembered but the brokers over which partitions were spread last.
+
+use super::upkeep::RATES;
+use super::{Action, Plan, size};
+use crate::cluster::situation::Situation;
+use crate::crd::{RebalanceMode, RebalanceStatus};
+use crate::rebalance::{self, Broker, Move, Partition};
+use std::collections::BTreeSet;
+
+/// The topic's side of KIP-73: which of its replicas the rates hold for.
+pub const THROTTLED: [&str; 2] = ["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"];
+
+pub fn plan(situation: &Situation, plan: &mut Plan) {
+    let Some(view) = &situation.view else { return };
+    if situation.wanted.stopped {
+        return;
+    }
+    let moving = view.state.reassignments.as_ref().map_or(0, |list| list.count) as usize;
+    let planned = moves(situation, plan);
+    let (reason, moves) = planned.unwrap_or(("the moves under way", Vec::new()));
+    let is_under_way = |a_move: &Move| {
+        let partition = view.topics.get(&a_move.topic).and_then(|topic| topic.partitions.get(a_move.partition as usize));
+        partition.is_some_and(|it| !it.adding.is_empty() || !it.removing.is_empty())
+    };
+    let left: Vec<Move> = moves.into_iter().filter(|a_move| !is_under_way(a_move)).collect();
+    let places = situation.wanted.moves_at_once.saturating_sub(moving);
+    let next: Vec<Move> = left.iter().take(places).cloned().collect();
+    if moving > 0 || !left.is_empty() {
+        let left_after = left.len() - next.len();
+        plan.doing("Moving", format!("moving partitions ({reason}): {} under way, {left_after} to come", moving + next.len()));
+        let (moving, left) = ((moving + next.len()) as i64, left_after as i64);
+        plan.rebalance = Some(RebalanceStatus { reason: reason.to_owned(), moving, left });
+    }
+    throttle(situation, &next, moving, plan);
+    if !next.is_empty() {
+        plan.actions.push(Action::Move(next));
+    } else if moving == 0 && view.state.not_preferred > 0 && situation.missing().is_empty() {
+        plan.actions.push(Action::ElectPreferred);
+    }
+}
+
+/// What is to be moved, and why; `None` where all is well or nothing can be moved now.
+fn moves(situation: &Situation, plan: &mut Plan) -> Option<(&'static str, Vec<Move>)> {
+    let wanted: Vec<i32> = (0..situation.wanted.brokers).collect();
+    let stay: Vec<Broker> = wanted
+        .iter()
+        .filter_map(|id| situation.broker(*id))
+        .filter(|broker| !broker.fenced)
+        .map(|broker| Broker { id: broker.id, rack: broker.rack.clone() })
+        .collect();
+    // A broker that is down for a moment is not to be moved away from.
+    if stay.len() < wanted.len() {
+        return None;
+    }
+    let may_hold = |topic: &str, id: i32| situation.may_hold(topic, id);
+    let leaving = situation.leaving();
+    let holds = |id: &i32| situation.broker(*id).is_some_and(|broker| broker.holds > 0);
+    if leaving.iter().any(holds) {
+        if size::refusal(situation).is_some() {
+            return None;
+        }
+        return match rebalance::drain_within(&stay, &load(situation), may_hold) {
+            Ok(moves) => Some(("brokers leave", moves)),
+            Err(refusal) => {
+                plan.trouble("ScaleInRefused", refusal.to_string());
+                None
+            }
+        };
+    }
+    let are_new = wanted != situation.balanced_over;
+    let spread = match situation.wanted.rebalance {
+        RebalanceMode::Never => Vec::new(),
+        RebalanceMode::OnScale if !are_new => Vec::new(),
+        RebalanceMode::OnScale | RebalanceMode::Always => rebalance::spread_within(&stay, &load(situation), may_hold),
+    };
+    let is_moving = situation.partitions().any(|(_, _, partition)| !partition.adding.is_empty());
+    if spread.is_empty() && !is_moving {
+        plan.balanced_over = wanted;
+    }
+    let reason = if are_new { "brokers have joined" } else { "the load is uneven" };
+    (!spread.is_empty()).then_some((reason, spread))
+}
+
+/// All partitions, each with the replicas that it has when the moves under way are done.
+fn load(situation: &Situation) -> Vec<Partition> {
+    let target = |(topic, number, partition): (&crate::admin::proto::Topic, usize, &crate::admin::proto::TopicPartition)| {
+        let stays = |id: &&i32| !partition.removing.contains(id);
+        let replicas = partition.replicas.iter().filter(stays).copied().collect();
+        Partition { topic: topic.name.clone(), partition: number as i32, replicas }
+    };
+    situation.partitions().map(target).collect()
+}
+
+/// Moves are throttled while there are any, and nothing is throttled afterwards.
+fn throttle(situation: &Situation, next: &[Move], moving: usize, plan: &mut Plan) {
+    let Some(view) = &situation.view else { return };
+    let is_throttled = |name: &str| {
+        let topic = view.topics.get(name);
+        topic.is_some_and(|topic| topic.configs.iter().any(|config| THROTTLED.contains(&config.name.as_str())))
+    };
+    let rate = view.state.broker_configs.iter().find(|config| config.name == RATES[0]);
+    match situation.wanted.throttle {
+        Some(wanted) if moving > 0 || !next.is_empty() => {
+            let topics: BTreeSet<&str> = next.iter().map(|a_move| a_move.topic.as_str()).collect();
+            let topics: Vec<String> = topics.into_iter().filter(|name| !is_throttled(name)).map(str::to_owned).collect();
+            let is_set = rate.is_some_and(|rate| rate.value == wanted.to_string());
+            if !is_set || !topics.is_empty() {
+                plan.actions.push(Action::Throttle { rate: wanted, topics });
+            }
+        }
+        _ => {
+            let topics: Vec<String> = view.topics.keys().filter(|name| is_throttled(name)).cloned().collect();
+            // Topics are throttled by others too: what the operator began has a rate for all brokers.
+            if rate.is_some() {
+                plan.actions.push(Action::Unthrottle { topics });
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! How many brokers there are: growing, shrinking, stopping.
+//!
+//! Brokers leave in this order: their replicas are moved away (`balance`), then their pods end, then the controllers forget
+//! them, then their volumes are deleted. Nothing of that begins where a topic has more replicas than brokers would stay.
+
+use super::{Action, Plan, named};
+use crate::cluster::situation::Situation;
+use std::collections::BTreeSet;
+
+pub fn plan(situation: &Situation, plan: &mut Plan) {
+    plan.controllers = situation.wanted.dedicated.len() as i32;
+    if situation.wanted.stopped {
+        plan.brokers = 0;
+        plan.controllers = 0;
+        if !situation.pods.is_empty() {
+            plan.doing("Stopping", format!("stopping: {} pods are left", situation.pods.len()));
+        }
+        return;
+    }
+    plan.brokers = brokers(situation, plan);
+    forget_the_gone(situation, plan);
+}
+
+fn brokers(situation: &Situation, plan: &mut Plan) -> i32 {
+    let wanted = situation.wanted.brokers;
+    let now = now(situation);
+    if wanted >= now {
+        if wanted > now && situation.size.is_some_and(|size| size > 0) {
+            plan.doing("ScalingOut", format!("scaling from {now} to {wanted} brokers"));
+        }
+        return wanted;
+    }
+    let leaving: Vec<i32> = (wanted..now).collect();
+    let names = named(&leaving, "broker", "brokers");
+    if situation.view.is_none() {
+        plan.doing("ScalingIn", format!("{names} cannot be emptied while the cluster does not answer"));
+        return now;
+    }
+    if let Some(refusal) = refusal(situation) {
+        plan.trouble("ScaleInRefused", format!("{names} cannot leave: {refusal}"));
+        return now;
+    }
+    let held: u64 = leaving.iter().filter_map(|id| situation.broker(*id)).map(|broker| broker.holds).sum();
+    match held {
+        0 => {
+            plan.doing("ScalingIn", format!("{names} are empty and end"));
+            wanted
+        }
+        _ => {
+            plan.doing("ScalingIn", format!("emptying {names}: {held} replicas are left"));
+            now
+        }
+    }
+}
+
+/// How many there are. A cluster that is made over kept volumes, or starts again, begins with as many as have volumes: more
+/// than are wanted hold replicas perhaps, and are emptied first.
+fn now(situation: &Situation) -> i32 {
+    let with_volumes = || {
+        let brokers = situation.claims.iter().filter(|claim| claim.is_broker && !claim.ends);
+        brokers.map(|claim| claim.id + 1).max().unwrap_or(0)
+    };
+    match situation.size {
+        None | Some(0) => with_volumes(),
+        Some(size) => size,
+    }
+}
+
+/// Why the brokers that are not wanted cannot leave.
+pub fn refusal(situation: &Situation) -> Option<String> {
+    let stay = situation.wanted.brokers as usize;
+    let leaving = situation.leaving();
+    let too_many: BTreeSet<(usize, &str)> = situation
+        .partitions()
+        .filter(|(_, _, partition)| partition.replicas.iter().any(|id| leaving.contains(id)))
+        .map(|(topic, _, partition)| (partition.replicas.len() - partition.removing.len(), topic.name.as_str()))
+        .filter(|(replicas, _)| *replicas > stay)
+        .collect();
+    let (replicas, topic) = too_many.last()?;
+    let topics: BTreeSet<&str> = too_many.iter().map(|(_, topic)| *topic).collect();
+    let others = match topics.len() {
+        1 => String::new(),
+        more => format!(" and {} other topics have too many", more - 1),
+    };
+    Some(format!(
+        "topic {topic} has {replicas} replicas of a partition{others}, and {stay} brokers would stay; lower its replication \
+         factor first, or set brokers.replicas to at least {replicas}"
+    ))
+}
+
+/// Brokers whose pods are gone for good are forgotten, then their volumes go.
+fn forget_the_gone(situation: &Situation, plan: &mut Plan) {
+    if situation.view.is_none() || situation.size != Some(plan.brokers) {
+        return;
+    }
+    let brokers = plan.brokers;
+    let is_gone = |id: i32| id >= brokers && situation.pod(id).is_none();
+    let registered = situation.brokers().iter().filter(|broker| is_gone(broker.id));
+    let dedicated = &situation.wanted.dedicated;
+    for broker in registered.filter(|broker| broker.fenced && broker.holds == 0 && !dedicated.contains(&broker.id)) {
+        plan.actions.push(Action::Unregister { broker: broker.id });
+        plan.doing("ScalingIn", format!("broker {} is forgotten", broker.id));
+    }
+    for claim in situation.claims.iter().filter(|claim| claim.is_broker && is_gone(claim.id) && !claim.ends) {
+        if situation.broker(claim.id).is_none() {
+            plan.actions.push(Action::DeleteClaim { name: claim.name.clone(), why: "its broker has left the cluster" });
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! Plans for whole situations, as a table of facts.
+
+use super::*;
+use crate::admin::View;
+use crate::admin::proto::{self, ClusterState, PartitionList, ReassignmentList, TopicPartition};
+use crate::cluster::situation::{Claim, Pod, Process, Wanted};
+use crate::crd::{RebalanceMode, RestartBy};
+use std::sync::Arc;
+
+const GI: i128 = 1 << 30;
+
+/// A cluster of so many brokers that is as it is wanted.
+fn settled(brokers: i32) -> Situation {
+    let wanted = Wanted {
+        brokers,
+        broker_revision: "new".to_owned(),
+        broker_storage: GI,
+        max_unavailable: 1,
+        moves_at_once: 10,
+        min_isr: 2.min(brokers as usize),
+        rebalance: RebalanceMode::OnScale,
+        ..Wanted::default()
+    };
+    let mut situation = Situation {
+        size: Some(brokers),
+        broker_set_storage: Some(GI),
+        disruptions_allowed: Some(1),
+        balanced_over: (0..brokers).collect(),
+        incarnations: (0..brokers).map(|id| (id, format!("process-{id}"))).collect(),
+        was_ready: true,
+        pods: (0..brokers).map(pod).collect(),
+        claims: (0..brokers).map(claim).collect(),
+        wanted,
+        ..Situation::default()
+    };
+    situation.view = Some(View { state: state(brokers), topics: imbl::OrdMap::new(), is_live: true });
+    situation
+}
+
+fn state(brokers: i32) -> Arc<ClusterState> {
+    let broker = |id: i32| proto::Broker {
+        id,
+        incarnation: format!("process-{id}"),
+        rack: Some(format!("rack-{}", id % 3)),
+        ..proto::Broker::default()
+    };
+    let empty = Some(PartitionList::default());
+    Arc::new(ClusterState {
+        active_controller_id: Some(0),
+        brokers: (0..brokers).map(broker).collect(),
+        under_replicated: empty.clone(),
+        offline: empty.clone(),
+        under_min_isr: empty,
+        reassignments: Some(ReassignmentList::default()),
+        ..ClusterState::default()
+    })
+}
+
+fn pod(id: i32) -> Pod {
+    Pod {
+        name: format!("c-broker-{id}"),
+        uid: format!("uid-{id}"),
+        id,
+        is_broker: true,
+        revision: Some("new".to_owned()),
+        rack: Some(format!("rack-{}", id % 3)),
+        node: Some(format!("node-{id}")),
+        process: Process::Running,
+        is_ready: true,
+        ..Pod::default()
+    }
+}
+
+fn claim(id: i32) -> Claim {
+    Claim { name: format!("data-c-broker-{id}"), id, is_broker: true, size: GI, is_lost: false, ends: false }
+}
+
+impl Situation {
+    fn state(&mut self) -> &mut ClusterState {
+        Arc::make_mut(&mut self.view.as_mut().expect("there is a view").state)
+    }
+
+    fn edit(&mut self, id: i32) -> &mut proto::Broker {
+        self.state().brokers.iter_mut().find(|broker| broker.id == id).expect("there is this broker")
+    }
+
+    fn edit_pod(&mut self, id: i32) -> &mut Pod {
+        self.pods.iter_mut().find(|pod| pod.id == id).expect("there is this pod")
+    }
+
+    /// A topic with these replicas, all in sync and led by the first; the brokers' counts go with it.
+    fn with_topic(mut self, name: &str, partitions: &[&[i32]]) -> Situation {
+        let partition = |replicas: &&[i32]| TopicPartition {
+            replicas: replicas.to_vec(),
+            isr: replicas.to_vec(),
+            leader: replicas.first().copied(),
+            ..TopicPartition::default()
+        };
+        for replicas in partitions {
+            replicas.iter().for_each(|id| self.edit(*id).holds += 1);
+            self.edit(replicas[0]).leads += 1;
+        }
+        let partitions = partitions.iter().map(partition).collect();
+        let topic = proto::Topic { name: name.to_owned(), partitions, ..proto::Topic::default() };
+        self.view.as_mut().expect("there is a view").topics.insert(name.to_owned(), Arc::new(topic));
+        self
+    }
+}
+
+fn reasons(plan: &Plan) -> Vec<&str> {
+    plan.doing.iter().map(|doing| doing.reason).chain(plan.troubles.iter().map(|trouble| trouble.reason)).collect()
+}
+
+fn restarts(plan: &Plan) -> Vec<i32> {
+    let restarted = |action: &Action| match action {
+        Action::Restart { id, .. } => Some(*id),
+        _ => None,
+    };
+    plan.actions.iter().filter_map(restarted).collect()
+}
+
+#[test]
+fn nothing_is_done_about_a_settled_cluster() {
+    let plan = plan(&settled(3).with_topic("t", &[&[0, 1, 2], &[1, 2, 0], &[2, 0, 1]]));
+    assert_eq!((plan.actions.as_slice(), reasons(&plan)), (&[] as &[Action], Vec::new()));
+    assert_eq!((plan.brokers, plan.disruptions_allowed), (3, 1));
+}
+
+#[test]
+fn the_controllers_are_told_of_a_process_that_ended() {
+    for process in [Process::Ended, Process::Waiting, Process::Failing("CrashLoopBackOff".to_owned())] {
+        let mut situation = settled(3);
+        situation.edit_pod(1).process = process;
+        situation.edit_pod(1).is_ready = false;
+        let told = Action::DeclareDead { broker: 1, incarnation: "process-1".to_owned() };
+        assert!(plan(&situation).actions.contains(&told));
+        situation.edit(1).fenced = true;
+        assert!(!plan(&situation).actions.contains(&told), "they know already");
+    }
+    let mut anew = settled(3);
+    anew.edit_pod(1).process = Process::Waiting;
+    anew.edit(1).incarnation = "its successor".to_owned();
+    assert!(plan(&anew).actions.is_empty(), "a process that Kubernetes has not told of yet");
+    let mut without_pod = settled(3);
+    without_pod.pods.remove(1);
+    let told = Action::DeclareDead { broker: 1, incarnation: "process-1".to_owned() };
+    assert!(plan(&without_pod).actions.contains(&told));
+}
+
+#[test]
+fn a_pod_is_taken_off_a_lost_node_once_its_broker_is_fenced() {
+    let mut situation = settled(3);
+    situation.edit_pod(2).node_is_lost = true;
+    let is_replaced = |plan: &Plan| plan.actions.iter().any(|action| matches!(action, Action::ReplaceLost { .. }));
+    assert!(!is_replaced(&plan(&situation)), "it may serve still");
+    situation.edit(2).fenced = true;
+    assert!(is_replaced(&plan(&situation)));
+    situation.view = None;
+    assert!(!is_replaced(&plan(&situation)), "nobody says that it is fenced");
+}
+
+#[test]
+fn a_lost_volume_is_made_anew() {
+    let mut situation = settled(3);
+    situation.claims[1].is_lost = true;
+    let planned = plan(&situation);
+    assert!(planned.actions.iter().any(|action| matches!(action, Action::DeleteClaim { name, .. } if name == "data-c-broker-1")));
+    assert_eq!(restarts(&planned), [1]);
+}
+
+#[test]
+fn scaling_out_grows_at_once() {
+    let mut situation = settled(3);
+    situation.wanted.brokers = 5;
+    let plan = plan(&situation);
+    assert_eq!(plan.brokers, 5);
+    assert!(reasons(&plan).contains(&"ScalingOut"));
+    assert_eq!(plan.disruptions_allowed, 0, "while brokers are missing");
+}
+
+#[test]
+fn new_brokers_are_given_replicas_and_then_it_is_noted() {
+    let mut situation = settled(4).with_topic("t", &[&[0, 1, 2], &[1, 2, 0], &[2, 0, 1], &[0, 2, 1]]);
+    situation.balanced_over = vec![0, 1, 2];
+    let moving = plan(&situation);
+    let moved = moving.actions.iter().any(|action| matches!(action, Action::Move(moves) if !moves.is_empty()));
+    assert!(moved && reasons(&moving).contains(&"Moving"));
+    assert_eq!(moving.balanced_over, [0, 1, 2]);
+    let mut even = settled(4).with_topic("t", &[&[0, 1, 2], &[1, 2, 3], &[2, 3, 0], &[3, 0, 1]]);
+    even.balanced_over = vec![0, 1, 2];
+    assert_eq!(plan(&even).balanced_over, [0, 1, 2, 3]);
+}
+
+#[test]
+fn nothing_is_moved_where_rebalancing_is_off() {
+    let mut situation = settled(4).with_topic("t", &[&[0, 1, 2], &[1, 2, 0], &[2, 0, 1], &[0, 2, 1]]);
+    situation.balanced_over = vec![0, 1, 2];
+    situation.wanted.rebalance = RebalanceMode::Never;
+    let plan = plan(&situation);
+    assert!(plan.actions.is_empty() && plan.balanced_over == [0, 1, 2, 3]);
+}
+
+#[test]
+fn no_more_is_moved_at_once_than_allowed() {
+    let replicas: Vec<&[i32]> = vec![&[0, 1, 2]; 40];
+    let mut situation = settled(4).with_topic("t", &replicas);
+    situation.balanced_over = vec![0, 1, 2];
+    situation.wanted.moves_at_once = 5;
+    situation.state().reassignments = Some(ReassignmentList { count: 3, first: Vec::new() });
+    let moved = plan(&situation).actions.iter().find_map(|action| match action {
+        Action::Move(moves) => Some(moves.len()),
+        _ => None,
+    });
+    assert_eq!(moved, Some(2));
+}
+
+#[test]
+fn moves_are_throttled_while_there_are_any() {
+    let mut situation = settled(4).with_topic("t", &[&[0, 1, 2], &[1, 2, 0], &[2, 0, 1], &[0, 2, 1]]);
+    situation.balanced_over = vec![0, 1, 2];
+    situation.wanted.throttle = Some(1000);
+    let throttled = Action::Throttle { rate: 1000, topics: vec!["t".to_owned()] };
+    assert_eq!(plan(&situation).actions.first(), Some(&throttled), "before anything is moved");
+    let mut done = settled(3);
+    let rate = proto::Config { name: RATES[0].to_owned(), value: "1000".to_owned() };
+    done.state().broker_configs = vec![rate];
+    assert_eq!(plan(&done).actions, [Action::Unthrottle { topics: Vec::new() }]);
+}
+
+#[test]
+fn scaling_in_empties_brokers_first_then_ends_them_then_forgets_them() {
+    let mut situation = settled(4).with_topic("t", &[&[0, 1], &[3, 2]]);
+    situation.wanted.brokers = 3;
+    let emptying = plan(&situation);
+    assert_eq!(emptying.brokers, 4);
+    let moves = emptying.actions.iter().find_map(|action| match action {
+        Action::Move(moves) => Some(moves.clone()),
+        _ => None,
+    });
+    assert!(moves.is_some_and(|moves| moves.len() == 1 && !moves[0].replicas.contains(&3)));
+
+    let mut empty = settled(4).with_topic("t", &[&[0, 1], &[1, 2]]);
+    empty.wanted.brokers = 3;
+    assert_eq!(plan(&empty).brokers, 3);
+
+    let mut gone = settled(4).with_topic("t", &[&[0, 1], &[1, 2]]);
+    gone.wanted.brokers = 3;
+    gone.size = Some(3);
+    gone.pods.pop();
+    gone.edit(3).fenced = true;
+    assert!(plan(&gone).actions.contains(&Action::Unregister { broker: 3 }));
+    gone.state().brokers.pop();
+    assert!(plan(&gone).actions.iter().any(|it| matches!(it, Action::DeleteClaim { name, .. } if name == "data-c-broker-3")));
+}
+
+#[test]
+fn scaling_in_below_a_replication_factor_is_refused_and_nothing_is_touched() {
+    let mut situation = settled(4).with_topic("t", &[&[0, 1, 2, 3]]);
+    situation.wanted.brokers = 3;
+    let plan = plan(&situation);
+    assert_eq!((plan.brokers, plan.actions.as_slice()), (4, &[] as &[Action]));
+    let trouble = plan.troubles.iter().find(|trouble| trouble.reason == "ScaleInRefused").expect("it is refused");
+    assert!(trouble.message.contains("topic t has 4 replicas") && trouble.message.contains("3 brokers would stay"), "{trouble:?}");
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_is_not_made_smaller() {
+    let mut situation = settled(4);
+    situation.wanted.brokers = 3;
+    situation.view = None;
+    assert_eq!(plan(&situation).brokers, 4);
+}
+
+#[test]
+fn a_cluster_over_kept_volumes_begins_with_as_many_brokers_as_there_are_volumes() {
+    let situation = Situation { size: None, pods: Vec::new(), view: None, ..settled(5) };
+    let mut smaller = situation.clone();
+    smaller.wanted.brokers = 3;
+    assert_eq!((plan(&situation).brokers, plan(&smaller).brokers), (5, 5));
+    let fresh = Situation { claims: Vec::new(), ..smaller };
+    assert_eq!(plan(&fresh).brokers, 3);
+}
+
+#[test]
+fn a_stopped_cluster_has_no_pods_and_keeps_its_volumes() {
+    let mut situation = settled(3);
+    situation.wanted.stopped = true;
+    let plan = plan(&situation);
+    assert_eq!((plan.brokers, plan.controllers), (0, 0));
+    assert!(!plan.actions.iter().any(|action| matches!(action, Action::DeleteClaim { .. } | Action::Move(_))));
+}
+
+#[test]
+fn leaders_move_away_before_a_restart() {
+    let mut situation = settled(3).with_topic("t", &[&[1, 0, 2], &[2, 1, 0]]);
+    for id in [1, 2] {
+        situation.edit_pod(id).revision = Some("old".to_owned());
+    }
+    assert_eq!(plan(&situation).actions, [Action::Drain { broker: 1, drained: true }]);
+    situation.edit(1).drained = true;
+    let waiting = plan(&situation);
+    assert!(waiting.actions.is_empty() && reasons(&waiting).contains(&"Draining"));
+    let mut led_elsewhere = situation.clone();
+    led_elsewhere.edit(1).leads = 0;
+    assert_eq!(restarts(&plan(&led_elsewhere)), [1]);
+}
+
+#[test]
+fn partitions_of_one_replica_do_not_hold_up_a_restart() {
+    let mut situation = settled(3).with_topic("single", &[&[1]]);
+    situation.edit_pod(1).revision = Some("old".to_owned());
+    situation.edit(1).drained = true;
+    assert_eq!(restarts(&plan(&situation)), [1]);
+}
+
+#[test]
+fn the_active_controller_is_restarted_last() {
+    let mut situation = settled(3);
+    (0..3).for_each(|id| situation.edit_pod(id).revision = Some("old".to_owned()));
+    assert_eq!(restarts(&plan(&situation)), [1]);
+    situation.edit_pod(1).revision = Some("new".to_owned());
+    situation.edit_pod(2).revision = Some("new".to_owned());
+    assert_eq!(restarts(&plan(&situation)), [0]);
+}
+
+#[test]
+fn nothing_is_restarted_while_another_is_missing() {
+    let mut situation = settled(3);
+    situation.edit_pod(2).revision = Some("old".to_owned());
+    situation.edit(1).fenced = true;
+    let plan = plan(&situation);
+    assert!(restarts(&plan).is_empty() && reasons(&plan).contains(&"Waiting"));
+}
+
+#[test]
+fn a_pod_that_cannot_start_is_replaced_when_what_it_starts_from_has_changed() {
+    let mut situation = settled(3);
+    let broken = situation.edit_pod(1);
+    (broken.process, broken.is_ready) = (Process::Failing("ImagePullBackOff".to_owned()), false);
+    assert!(restarts(&plan(&situation)).is_empty(), "another pod would be no better");
+    situation.edit_pod(1).revision = Some("old".to_owned());
+    assert_eq!(restarts(&plan(&situation)), [1]);
+}
+
+#[test]
+fn a_rack_is_restarted_together_as_far_as_it_may_be_missing() {
+    let mut situation = settled(9).with_topic("t", &[&[1, 2, 3], &[4, 5, 6], &[7, 8, 0]]);
+    (0..9).for_each(|id| {
+        situation.edit_pod(id).revision = Some("old".to_owned());
+        situation.edit(id).leads = 0;
+    });
+    situation.wanted.restart_by = RestartBy::Rack;
+    situation.wanted.max_unavailable = 2;
+    assert_eq!(restarts(&plan(&situation)), [1, 4]);
+    let mut shared = situation.with_topic("same-rack", &[&[1, 4]]);
+    shared.edit(1).leads = 0;
+    assert_eq!(restarts(&plan(&shared)), [1, 7], "1 and 4 together would leave a partition without a replica");
+}
+
+#[test]
+fn a_broker_that_need_not_be_restarted_any_more_may_lead_again() {
+    let mut situation = settled(3);
+    situation.edit(1).drained = true;
+    assert_eq!(plan(&situation).actions, [Action::Drain { broker: 1, drained: false }]);
+}
+
+#[test]
+fn a_changed_address_outside_restarts_the_broker() {
+    let mut situation = settled(3);
+    let endpoint = proto::Endpoint { listener: "EXTERNAL".to_owned(), host: "10.0.0.1".to_owned(), port: 30001 };
+    situation.edit(2).endpoints = vec![endpoint];
+    situation.wanted.external.insert(2, (None, 30001));
+    assert!(restarts(&plan(&situation)).is_empty());
+    situation.wanted.external.insert(2, (None, 30002));
+    assert_eq!(restarts(&plan(&situation)), [2]);
+}
+
+#[test]
+fn no_eviction_is_allowed_while_a_replica_is_behind() {
+    let mut situation = settled(3);
+    situation.state().under_replicated = Some(PartitionList { count: 1, first: Vec::new() });
+    assert_eq!(plan(&situation).disruptions_allowed, 0);
+    situation.view = None;
+    assert_eq!(plan(&situation).disruptions_allowed, 1, "what was allowed last");
+}
+
+#[test]
+fn volumes_grow_and_then_their_set_is_made_anew() {
+    let mut situation = settled(2);
+    situation.wanted.broker_storage = 2 * GI;
+    let grown = |id: i32| Action::GrowClaim { name: format!("data-c-broker-{id}"), size: 2 * GI };
+    assert_eq!(plan(&situation).actions, [grown(0), grown(1)]);
+    situation.claims.iter_mut().for_each(|claim| claim.size = 2 * GI);
+    assert_eq!(plan(&situation).actions, [Action::ReplaceSet { role: Role::Broker }]);
+}
+
+#[test]
+fn dynamic_configuration_is_applied_without_a_restart() {
+    let mut situation = settled(3);
+    situation.wanted.dynamic_config.insert("log.retention.ms".to_owned(), "1000".to_owned());
+    let old = proto::Config { name: "message.max.bytes".to_owned(), value: "5".to_owned() };
+    situation.state().broker_configs = vec![old];
+    let set = vec![("log.retention.ms".to_owned(), "1000".to_owned())];
+    assert_eq!(plan(&situation).actions, [Action::Configure { set, unset: vec!["message.max.bytes".to_owned()] }]);
+}
+
+#[test]
+fn leaders_go_back_when_all_is_well_again() {
+    let mut situation = settled(3);
+    situation.state().not_preferred = 4;
+    assert_eq!(plan(&situation).actions, [Action::ElectPreferred]);
+    situation.edit(2).fenced = true;
+    assert!(!plan(&situation).actions.contains(&Action::ElectPreferred));
+}

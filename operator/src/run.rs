@@ -1,0 +1,113 @@
+//! Everything wired together: watches, links, and the two controllers, one pair for each namespace that is looked after.
+
+use crate::admin::{Change, ClusterKey, Links};
+use crate::cluster;
+use crate::cluster::caches::Caches;
+use crate::cluster::validate::Defaults;
+use crate::context::{Context, FIELD_MANAGER};
+use crate::crd::{KafkaCluster, KafkaTopic};
+use crate::metrics::Metrics;
+use crate::topic;
+use futures::{Stream, StreamExt, future};
+use kube::api::Api;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, ResourceExt};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What the operator is told when it starts.
+pub struct Settings {
+    pub image: String,
+    pub cluster_domain: String,
+    /// Empty: all.
+    pub namespaces: Vec<String>,
+    /// The name of this replica, for events.
+    pub name: String,
+}
+
+/// Looks after clusters and topics until `stop`.
+pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>, stop: impl Future<Output = ()>) {
+    let namespaces: Vec<Option<&str>> = match settings.namespaces.is_empty() {
+        true => vec![None],
+        false => settings.namespaces.iter().map(|name| Some(name.as_str())).collect(),
+    };
+    let all = namespaces.into_iter().map(|namespace| look_after(&client, &settings, namespace, metrics.clone()));
+    tokio::select! {
+        _ = future::join_all(all) => {}
+        () = stop => {}
+    }
+}
+
+async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str>, metrics: Arc<Metrics>) {
+    let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(settings.name.clone()) };
+    let (changes, changed) = mpsc::unbounded_channel();
+    let (clusters, clusters_written) = store();
+    let (topics, topics_written) = store();
+    let context = Arc::new(Context {
+        client: client.clone(),
+        links: Arc::new(Links::new(changes.clone())),
+        metrics,
+        recorder: Recorder::new(client.clone(), reporter),
+        clusters,
+        topics,
+    });
+    let defaults = Defaults { image: settings.image.clone(), cluster_domain: settings.cluster_domain.clone() };
+    let (caches, triggers) = Caches::new(client, namespace, context.clusters.clone());
+    let watched_clusters = watcher(api::<KafkaCluster>(client, namespace), watcher::Config::default())
+        .default_backoff()
+        .modify(|cluster| cluster.managed_fields_mut().clear())
+        .reflect(clusters_written)
+        .touched_objects()
+        // Topics wait for their clusters.
+        .inspect(move |cluster| {
+            if let Ok(cluster) = cluster {
+                let key = ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any());
+                changes.send(Change::AllTopics(key)).ok();
+            }
+        });
+    let watched_topics = watcher(api::<KafkaTopic>(client, namespace), watcher::Config::default())
+        .default_backoff()
+        .modify(|topic| topic.managed_fields_mut().clear())
+        .reflect(topics_written)
+        .touched_objects();
+    let (cluster_changes, topic_changes) = split(changed, context.clone());
+    let clusters = cluster::run(context.clone(), caches, defaults, watched_clusters, futures::stream::select(triggers, cluster_changes));
+    let topics = topic::run(context, watched_topics, topic_changes);
+    future::join(clusters, topics).await;
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Sends each change to the controller that it concerns.
+fn split(
+    mut changed: mpsc::UnboundedReceiver<Change>,
+    context: Arc<Context>,
+) -> (impl Stream<Item = ObjectRef<KafkaCluster>> + Send, impl Stream<Item = ObjectRef<KafkaTopic>> + Send) {
+    let (to_clusters, clusters) = mpsc::unbounded_channel();
+    let (to_topics, topics) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(change) = changed.recv().await {
+            if let Change::Cluster(key) = &change {
+                to_clusters.send(key.object_ref()).ok();
+            }
+            for topic in topic::concerned(&change, &context.topics) {
+                to_topics.send(topic).ok();
+            }
+        }
+    });
+    (received(clusters), received(topics))
+}
+
+fn received<T>(mut channel: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
+    futures::stream::poll_fn(move |context| channel.poll_recv(context))
+}
