@@ -19,5 +19,7 @@ pub mod rebalance;
 pub mod resources;
 pub mod retry;
 pub mod run;
+#[cfg(test)]
+mod testing;
 pub mod topic;
 pub mod write;

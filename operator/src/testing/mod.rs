@@ -1,0 +1,4 @@
+//! Stand-ins for what the operator talks to: an API server of Kubernetes, and the admin service of a cluster.
+
+pub mod admin;
+pub mod kubernetes;
