@@ -47,13 +47,15 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
     let (topics, topics_written) = store();
     let context = Arc::new(Context {
         client: client.clone(),
-        links: Arc::new(Links::new(changes.clone())),
+        links: Arc::new(Links::new(changes)),
         metrics,
         recorder: Recorder::new(client.clone(), reporter),
         clusters,
         topics,
     });
     let defaults = Defaults { image: settings.image.clone(), cluster_domain: settings.cluster_domain.clone() };
+    let (to_topics, topic_changes) = mpsc::unbounded_channel();
+    let touched_clusters = to_topics.clone();
     let (caches, triggers) = Caches::new(client, namespace, context.clusters.clone());
     let watched_clusters = watcher(api::<KafkaCluster>(client, namespace), watcher::Config::default())
         .default_backoff()
@@ -64,7 +66,7 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
         .inspect(move |cluster| {
             if let Ok(cluster) = cluster {
                 let key = ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any());
-                changes.send(Change::AllTopics(key)).ok();
+                touched_clusters.send(Change::Cluster(key)).ok();
             }
         });
     let watched_topics = watcher(api::<KafkaTopic>(client, namespace), watcher::Config::default())
@@ -72,9 +74,9 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
         .modify(|topic| topic.managed_fields_mut().clear())
         .reflect(topics_written)
         .touched_objects();
-    let (cluster_changes, topic_changes) = split(changed, context.clone());
+    let cluster_changes = split(changed, to_topics);
     let clusters = cluster::run(context.clone(), caches, defaults, watched_clusters, futures::stream::select(triggers, cluster_changes));
-    let topics = topic::run(context, watched_topics, topic_changes);
+    let topics = topic::run(context, watched_topics, received(topic_changes));
     future::join(clusters, topics).await;
 }
 
@@ -88,24 +90,21 @@ where
     }
 }
 
-/// Sends each change to the controller that it concerns.
+/// Sends each change to topics, and those of clusters to these too.
 fn split(
     mut changed: mpsc::UnboundedReceiver<Change>,
-    context: Arc<Context>,
-) -> (impl Stream<Item = ObjectRef<KafkaCluster>> + Send, impl Stream<Item = ObjectRef<KafkaTopic>> + Send) {
+    to_topics: mpsc::UnboundedSender<Change>,
+) -> impl Stream<Item = ObjectRef<KafkaCluster>> + Send {
     let (to_clusters, clusters) = mpsc::unbounded_channel();
-    let (to_topics, topics) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(change) = changed.recv().await {
             if let Change::Cluster(key) = &change {
                 to_clusters.send(key.object_ref()).ok();
             }
-            for topic in topic::concerned(&change, &context.topics) {
-                to_topics.send(topic).ok();
-            }
+            to_topics.send(change).ok();
         }
     });
-    (received(clusters), received(topics))
+    received(clusters)
 }
 
 fn received<T>(mut channel: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
