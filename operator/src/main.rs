@@ -99,7 +99,8 @@ async fn lead(
     stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let namespaces = arguments.watch_namespaces.split(',').map(str::trim).filter(|name| !name.is_empty());
-    let name = arguments.name.unwrap_or_else(|| std::env::var("HOSTNAME").unwrap_or_else(|_| std::process::id().to_string()));
+    let name =
+        arguments.name.unwrap_or_else(|| std::env::var("HOSTNAME").unwrap_or_else(|_| std::process::id().to_string()));
     let settings = Settings {
         image: arguments.image,
         cluster_domain: arguments.cluster_domain,

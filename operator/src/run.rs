@@ -75,7 +75,13 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
         .reflect(topics_written)
         .touched_objects();
     let cluster_changes = split(changed, to_topics);
-    let clusters = cluster::run(context.clone(), caches, defaults, watched_clusters, futures::stream::select(triggers, cluster_changes));
+    let clusters = cluster::run(
+        context.clone(),
+        caches,
+        defaults,
+        watched_clusters,
+        futures::stream::select(triggers, cluster_changes),
+    );
     let topics = topic::run(context, watched_topics, received(topic_changes));
     future::join(clusters, topics).await;
 }

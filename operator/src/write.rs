@@ -87,6 +87,13 @@ where
     Ok(Written::Changed)
 }
 
+/// Whether the API server refuses because the namespace is being deleted.
+pub fn is_of_an_ending_namespace(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 fn with_type<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Value {
     let mut value = serde_json::to_value(object).expect("an object is JSON");
     value["apiVersion"] = K::api_version(&()).into();

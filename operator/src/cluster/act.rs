@@ -46,7 +46,8 @@ impl Hands<'_> {
         match action {
             Action::DeclareDead { broker, incarnation } => {
                 self.link.declare_dead(*broker, incarnation).await?;
-                self.tell(EventType::Warning, "BrokerDied", format!("broker {broker} has ended, and others lead now")).await;
+                self.tell(EventType::Warning, "BrokerDied", format!("broker {broker} has ended, and others lead now"))
+                    .await;
             }
             Action::ReplaceLost { pod, uid, node } => {
                 let now = DeleteParams { grace_period_seconds: Some(0), ..exactly(uid) };
@@ -72,7 +73,8 @@ impl Hands<'_> {
             Action::GrowClaim { name, size } => {
                 let grown = json!({ "spec": { "resources": { "requests": { "storage": size.to_string() } } } });
                 self.claims().patch(name, &PatchParams::default(), &Patch::Merge(grown)).await?;
-                self.tell(EventType::Normal, "VolumeGrows", format!("the claim {name} asks for {size} bytes now")).await;
+                self.tell(EventType::Normal, "VolumeGrows", format!("the claim {name} asks for {size} bytes now"))
+                    .await;
             }
             Action::ReplaceSet { role } => {
                 let name = names::stateful_set(&self.cluster.name_any(), *role);
@@ -91,9 +93,11 @@ impl Hands<'_> {
             Action::Unthrottle { topics } => self.unthrottle(topics).await?,
             Action::Configure { set, unset } => {
                 let set = set.iter().map(|(name, value)| config(name, value)).collect();
-                let change = ResourceConfigs { resource: Some(Configured::Broker(ALL_BROKERS)), set, unset: unset.clone() };
+                let change =
+                    ResourceConfigs { resource: Some(Configured::Broker(ALL_BROKERS)), set, unset: unset.clone() };
                 parts(self.link.alter_configs(vec![change]).await?)?;
-                self.tell(EventType::Normal, "Configured", "configurations were changed without a restart".to_owned()).await;
+                self.tell(EventType::Normal, "Configured", "configurations were changed without a restart".to_owned())
+                    .await;
             }
             Action::ElectPreferred => {
                 self.link.elect_preferred(Vec::new()).await?;
@@ -120,7 +124,8 @@ impl Hands<'_> {
 
     async fn throttle(&self, rate: i64, topics: &[String]) -> Result<(), ActError> {
         let rates = RATES.map(|name| config(name, &rate.to_string())).to_vec();
-        let brokers = ResourceConfigs { resource: Some(Configured::Broker(ALL_BROKERS)), set: rates, unset: Vec::new() };
+        let brokers =
+            ResourceConfigs { resource: Some(Configured::Broker(ALL_BROKERS)), set: rates, unset: Vec::new() };
         let of_topic = |topic: &String| ResourceConfigs {
             resource: Some(Configured::Topic(topic.clone())),
             set: THROTTLED.map(|name| config(name, "*")).to_vec(),

@@ -3,15 +3,15 @@
 //! Watched are the objects that carry the label of a cluster, and Kubernetes' nodes. Objects are kept without what nobody
 //! reads: a node's list of images alone is longer than everything else about it.
 
-use crate::resources::labels::CLUSTER as CLUSTER_LABEL;
 use crate::admin::ClusterKey;
 use crate::crd::KafkaCluster;
+use crate::resources::labels::CLUSTER as CLUSTER_LABEL;
 use futures::stream::SelectAll;
 use futures::{Stream, StreamExt, TryStreamExt, future};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -96,7 +96,13 @@ fn key<K: Resource>(object: &K) -> Option<ClusterKey> {
 
 fn watched<K>(client: &Client, namespace: Option<&str>, triggers: &mut Triggers) -> Store<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
 {
     let api: Api<K> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
@@ -147,9 +153,7 @@ pub fn is_ready(node: &Node) -> bool {
 }
 
 /// A watch that fails begins again by itself, a little later each time.
-fn goes_on<K>(
-    changed: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
-) -> impl Stream<Item = K> + Send
+fn goes_on<K>(changed: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static) -> impl Stream<Item = K> + Send
 where
     K: Resource<DynamicType = ()> + Send + 'static,
 {

@@ -55,6 +55,15 @@ pub enum Error {
 }
 
 impl Error {
+    fn is_of_an_ending_namespace(&self) -> bool {
+        let (Error::Put(PutError::Kubernetes(error)) | Error::Act(ActError::Kubernetes(error)) | Error::Status(error)) =
+            self
+        else {
+            return false;
+        };
+        write::is_of_an_ending_namespace(error)
+    }
+
     /// One word, for metrics.
     fn reason(&self) -> &'static str {
         match self {
@@ -155,7 +164,8 @@ impl Room {
         let key = key(cluster);
         let status_before = cluster.status.clone().unwrap_or_default();
         let addresses = external_addresses(&key, valid, &self.caches);
-        let mut situation = observe::observe(&key, &self.caches, valid, &status_before, wanted::wanted(valid, &addresses));
+        let mut situation =
+            observe::observe(&key, &self.caches, valid, &status_before, wanted::wanted(valid, &addresses));
         let link = self.context.links.reach(&key, admin_addresses(&situation));
         situation.view = link.live();
         situation.placements = self.placements(&key);
@@ -175,8 +185,11 @@ impl Room {
         let waits = self.act(cluster, &link, &mut plan, &mut failure).await;
         let facts = facts(valid, &key, &self.caches);
         let told = self.tell(cluster, status::status(cluster, &situation, &plan, facts)).await;
-        if let Some(failure) = failure {
-            return Err(failure);
+        match failure {
+            // Nothing can be made in a namespace that ends, and nothing needs to be.
+            Some(failure) if failure.is_of_an_ending_namespace() => return Ok(Action::await_change()),
+            Some(failure) => return Err(failure),
+            None => {}
         }
         let told = told?;
         Ok(if waits { Action::requeue(LOOK_AGAIN) } else { told })
@@ -184,6 +197,11 @@ impl Room {
 
     async fn put(&self, shelf: &Shelf<'_>, resources: &resources::Resources, plan: &mut Plan) -> Option<Error> {
         let error = shelf.put(resources).await.err()?;
+        if let PutError::Kubernetes(cause) = &error
+            && write::is_of_an_ending_namespace(cause)
+        {
+            return Some(Error::Put(error));
+        }
         let reason = match error {
             PutError::Taken { .. } | PutError::Former { .. } => "NameTaken",
             PutError::Kubernetes(_) => "ObjectRefused",
@@ -275,7 +293,9 @@ impl Room {
     async fn announce(&self, cluster: &KafkaCluster, before: Option<&KafkaClusterStatus>, now: &KafkaClusterStatus) {
         let was = |type_| before.and_then(|before| condition(&before.conditions, type_));
         for (type_, event) in [("Ready", EventType::Normal), ("Degraded", EventType::Warning)] {
-            let Some(is) = condition(&now.conditions, type_).filter(|is| is.status == ConditionStatus::True) else { continue };
+            let Some(is) = condition(&now.conditions, type_).filter(|is| is.status == ConditionStatus::True) else {
+                continue;
+            };
             if was(type_).is_none_or(|was| was.status != is.status || was.reason != is.reason) {
                 self.context.tell(cluster, event, &is.reason, is.message.clone()).await;
             }
@@ -310,7 +330,11 @@ fn admin_addresses(situation: &Situation) -> BTreeMap<i32, String> {
 }
 
 /// The addresses outside that Kubernetes has given the brokers' services.
-fn external_addresses(key: &ClusterKey, valid: &ValidCluster, caches: &Caches) -> BTreeMap<i32, resources::ExternalAddress> {
+fn external_addresses(
+    key: &ClusterKey,
+    valid: &ValidCluster,
+    caches: &Caches,
+) -> BTreeMap<i32, resources::ExternalAddress> {
     let Some(listener) = &valid.external else { return BTreeMap::new() };
     let address = |service: &Arc<k8s_openapi::api::core::v1::Service>| {
         let id = names::external_service_id(&key.name, &service.name_any())?;

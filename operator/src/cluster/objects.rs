@@ -70,7 +70,12 @@ impl Shelf<'_> {
 
     async fn put_one<K>(&self, wanted: &K, known: &Store<K>) -> Result<Written, PutError>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + 'static,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned
+            + 'static,
     {
         let name = wanted.name_any();
         let known = known.get(&ObjectRef::new(&name).within(&self.key.namespace));
@@ -90,7 +95,9 @@ impl Shelf<'_> {
         let owners = live.meta().owner_references.iter().flatten();
         match owners.into_iter().find(|owner| owner.controller == Some(true)) {
             Some(owner) if owner.uid == self.owner => Ok(()),
-            Some(owner) if owner.kind == "KafkaCluster" && owner.name == self.key.name => Err(PutError::Former { kind, name }),
+            Some(owner) if owner.kind == "KafkaCluster" && owner.name == self.key.name => {
+                Err(PutError::Former { kind, name })
+            }
             Some(owner) => Err(PutError::Taken { kind, name, owner: format!("{} {}", owner.kind, owner.name) }),
             None if live.labels().get(labels::CLUSTER) == Some(&self.key.name) => Ok(()),
             None => Err(PutError::Taken { kind, name, owner: "somebody else".to_owned() }),

@@ -4,7 +4,8 @@ use super::plan::Plan;
 use super::situation::{Pod, Process, Situation};
 use crate::context::now;
 use crate::crd::{
-    Bootstrap, ConditionStatus, Finding, KafkaCluster, KafkaClusterStatus, NodeState, NodeStatus, PartitionHealth, conditions,
+    Bootstrap, ConditionStatus, Finding, KafkaCluster, KafkaClusterStatus, NodeState, NodeStatus, PartitionHealth,
+    conditions,
 };
 
 /// What is known beside the situation.
@@ -87,7 +88,8 @@ fn findings(situation: &Situation, plan: &Plan) -> Vec<Finding> {
             type_: "Ready",
             status: ready.into(),
             reason: why_not.as_ref().map_or("Ready", |(reason, _)| reason),
-            message: why_not.map_or_else(|| "all brokers serve, and every partition has a leader".to_owned(), |(_, text)| text),
+            message: why_not
+                .map_or_else(|| "all brokers serve, and every partition has a leader".to_owned(), |(_, text)| text),
         },
         Finding {
             type_: "Progressing",
@@ -138,7 +140,8 @@ fn words(situation: &Situation, plan: &Plan) -> String {
     let troubles = plan.troubles.iter().map(|trouble| trouble.message.as_str());
     let doing = plan.doing.iter().map(|doing| doing.message.as_str());
     let missing = situation.missing();
-    let starting = (!missing.is_empty()).then(|| format!("waiting for {}", super::plan::named(&missing, "node", "nodes")));
+    let starting =
+        (!missing.is_empty()).then(|| format!("waiting for {}", super::plan::named(&missing, "node", "nodes")));
     let all: Vec<&str> = troubles.chain(doing).chain(starting.as_deref()).take(3).collect();
     if all.is_empty() { "running".to_owned() } else { all.join("; ") }
 }
@@ -195,4 +198,3 @@ fn state(situation: &Situation, id: i32, pod: Option<&Pod>) -> NodeState {
         },
     }
 }
-

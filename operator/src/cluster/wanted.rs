@@ -34,7 +34,10 @@ pub fn wanted(valid: &ValidCluster, addresses: &BTreeMap<i32, ExternalAddress>) 
 }
 
 /// What brokers should tell clients outside. A host that each broker finds out itself is not said.
-fn told_outside(valid: &ValidCluster, addresses: &BTreeMap<i32, ExternalAddress>) -> BTreeMap<i32, (Option<String>, u32)> {
+fn told_outside(
+    valid: &ValidCluster,
+    addresses: &BTreeMap<i32, ExternalAddress>,
+) -> BTreeMap<i32, (Option<String>, u32)> {
     let Some(listener) = &valid.external else { return BTreeMap::new() };
     let is_found_out = listener.type_ == ExternalType::NodePort && listener.advertised_host.is_none();
     let told = |(id, address): (&i32, &ExternalAddress)| {

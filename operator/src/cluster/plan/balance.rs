@@ -21,7 +21,8 @@ pub fn plan(situation: &Situation, plan: &mut Plan) {
     let planned = moves(situation, plan);
     let (reason, moves) = planned.unwrap_or(("the moves under way", Vec::new()));
     let is_under_way = |a_move: &Move| {
-        let partition = view.topics.get(&a_move.topic).and_then(|topic| topic.partitions.get(a_move.partition as usize));
+        let partition =
+            view.topics.get(&a_move.topic).and_then(|topic| topic.partitions.get(a_move.partition as usize));
         partition.is_some_and(|it| !it.adding.is_empty() || !it.removing.is_empty())
     };
     let left: Vec<Move> = moves.into_iter().filter(|a_move| !is_under_way(a_move)).collect();
@@ -29,7 +30,10 @@ pub fn plan(situation: &Situation, plan: &mut Plan) {
     let next: Vec<Move> = left.iter().take(places).cloned().collect();
     if moving > 0 || !left.is_empty() {
         let left_after = left.len() - next.len();
-        plan.doing("Moving", format!("moving partitions ({reason}): {} under way, {left_after} to come", moving + next.len()));
+        plan.doing(
+            "Moving",
+            format!("moving partitions ({reason}): {} under way, {left_after} to come", moving + next.len()),
+        );
         let (moving, left) = ((moving + next.len()) as i64, left_after as i64);
         plan.rebalance = Some(RebalanceStatus { reason: reason.to_owned(), moving, left });
     }
@@ -85,11 +89,12 @@ fn moves(situation: &Situation, plan: &mut Plan) -> Option<(&'static str, Vec<Mo
 
 /// All partitions, each with the replicas that it has when the moves under way are done.
 fn load(situation: &Situation) -> Vec<Partition> {
-    let target = |(topic, number, partition): (&crate::admin::proto::Topic, usize, &crate::admin::proto::TopicPartition)| {
-        let stays = |id: &&i32| !partition.removing.contains(id);
-        let replicas = partition.replicas.iter().filter(stays).copied().collect();
-        Partition { topic: topic.name.clone(), partition: number as i32, replicas }
-    };
+    let target =
+        |(topic, number, partition): (&crate::admin::proto::Topic, usize, &crate::admin::proto::TopicPartition)| {
+            let stays = |id: &&i32| !partition.removing.contains(id);
+            let replicas = partition.replicas.iter().filter(stays).copied().collect();
+            Partition { topic: topic.name.clone(), partition: number as i32, replicas }
+        };
     situation.partitions().map(target).collect()
 }
 
@@ -104,7 +109,8 @@ fn throttle(situation: &Situation, next: &[Move], moving: usize, plan: &mut Plan
     match situation.wanted.throttle {
         Some(wanted) if moving > 0 || !next.is_empty() => {
             let topics: BTreeSet<&str> = next.iter().map(|a_move| a_move.topic.as_str()).collect();
-            let topics: Vec<String> = topics.into_iter().filter(|name| !is_throttled(name)).map(str::to_owned).collect();
+            let topics: Vec<String> =
+                topics.into_iter().filter(|name| !is_throttled(name)).map(str::to_owned).collect();
             let is_set = rate.is_some_and(|rate| rate.value == wanted.to_string());
             if !is_set || !topics.is_empty() {
                 plan.actions.push(Action::Throttle { rate: wanted, topics });

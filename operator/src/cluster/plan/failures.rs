@@ -80,11 +80,16 @@ fn words(situation: &Situation, plan: &mut Plan) {
         }
         let under = count(&view.state.under_min_isr);
         if under > 0 {
-            let text = format!("{under} partitions have too few replicas in sync for acks=all: {}", first(&view.state.under_min_isr));
+            let text = format!(
+                "{under} partitions have too few replicas in sync for acks=all: {}",
+                first(&view.state.under_min_isr)
+            );
             plan.trouble("UnderMinIsr", text);
         }
-        let fenced: Vec<i32> = situation.wanted_nodes().filter(|id| situation.broker(*id).is_some_and(|it| it.fenced)).collect();
-        let unexplained: Vec<i32> = fenced.into_iter().filter(|id| situation.pod(*id).is_some_and(|pod| pod.is_ready)).collect();
+        let fenced: Vec<i32> =
+            situation.wanted_nodes().filter(|id| situation.broker(*id).is_some_and(|it| it.fenced)).collect();
+        let unexplained: Vec<i32> =
+            fenced.into_iter().filter(|id| situation.pod(*id).is_some_and(|pod| pod.is_ready)).collect();
         if !unexplained.is_empty() {
             let brokers = named(&unexplained, "broker", "brokers");
             plan.trouble("BrokerFenced", format!("the controllers do not hear {brokers}"));

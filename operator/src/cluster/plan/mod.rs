@@ -42,22 +42,56 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Tells the controllers that a process has ended.
-    DeclareDead { broker: i32, incarnation: String },
+    DeclareDead {
+        broker: i32,
+        incarnation: String,
+    },
     /// Takes a pod off a node that is lost: nothing there can say that it has ended.
-    ReplaceLost { pod: String, uid: String, node: String },
+    ReplaceLost {
+        pod: String,
+        uid: String,
+        node: String,
+    },
     /// Deletes a claim whose volume is lost, or whose broker has gone.
-    DeleteClaim { name: String, why: &'static str },
+    DeleteClaim {
+        name: String,
+        why: &'static str,
+    },
     /// Deletes a pod so that it starts anew. With `check` the active controller must agree first.
-    Restart { pod: String, uid: String, id: i32, check: bool, why: String },
-    Drain { broker: i32, drained: bool },
-    Unregister { broker: i32 },
-    GrowClaim { name: String, size: i128 },
+    Restart {
+        pod: String,
+        uid: String,
+        id: i32,
+        check: bool,
+        why: String,
+    },
+    Drain {
+        broker: i32,
+        drained: bool,
+    },
+    Unregister {
+        broker: i32,
+    },
+    GrowClaim {
+        name: String,
+        size: i128,
+    },
     /// Deletes a StatefulSet and leaves its pods, so that it is made anew.
-    ReplaceSet { role: Role },
+    ReplaceSet {
+        role: Role,
+    },
     Move(Vec<Move>),
-    Throttle { rate: i64, topics: Vec<String> },
-    Unthrottle { topics: Vec<String> },
-    Configure { set: Vec<(String, String)>, unset: Vec<String> },
+    Throttle {
+        rate: i64,
+        topics: Vec<String>,
+    },
+    Unthrottle {
+        topics: Vec<String>,
+    },
+    Configure {
+        set: Vec<(String, String)>,
+        unset: Vec<String>,
+    },
     ElectPreferred,
 }
 

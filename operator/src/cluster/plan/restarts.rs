@@ -23,7 +23,10 @@ pub fn plan(situation: &Situation, plan: &mut Plan) -> bool {
         return false;
     }
     let total = situation.wanted_nodes().count();
-    plan.doing("Restarting", format!("restarting pods: {} of {total} are as they are wanted", total.saturating_sub(outdated.len())));
+    plan.doing(
+        "Restarting",
+        format!("restarting pods: {} of {total} are as they are wanted", total.saturating_sub(outdated.len())),
+    );
     let (working, broken): (Vec<_>, Vec<_>) = outdated.iter().partition(|(pod, _)| situation.serves(pod.id));
     let broken_pods = broken.iter().filter(|(pod, _)| is_stuck(situation, pod));
     for (pod, why) in broken_pods {
@@ -34,7 +37,10 @@ pub fn plan(situation: &Situation, plan: &mut Plan) -> bool {
     }
     let missing = situation.missing();
     if !missing.is_empty() {
-        plan.doing("Waiting", format!("waiting for {} before the next restart", super::named(&missing, "node", "nodes")));
+        plan.doing(
+            "Waiting",
+            format!("waiting for {} before the next restart", super::named(&missing, "node", "nodes")),
+        );
         return true;
     }
     for (pod, why) in next(situation, &working) {
@@ -52,7 +58,8 @@ fn why_outdated(situation: &Situation, pod: &Pod) -> Option<String> {
     if pod.revision.as_ref() != Some(wanted) {
         return Some("its image, configuration or pod has changed".to_owned());
     }
-    let (host, port) = situation.wanted.external.get(&pod.id)?;
+    // A pod that does not serve yet has told nobody an address: what is registered is of the process before.
+    let (host, port) = situation.wanted.external.get(&pod.id).filter(|_| situation.serves(pod.id))?;
     let told = situation.broker(pod.id)?.endpoints.iter().find(|endpoint| endpoint.listener == "EXTERNAL")?;
     let same = told.port == *port && host.as_ref().is_none_or(|host| *host == told.host);
     (!same).then(|| "its address for clients outside has changed".to_owned())

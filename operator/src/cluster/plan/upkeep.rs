@@ -55,14 +55,16 @@ fn disruptions_allowed(situation: &Situation) -> i32 {
 fn configure(situation: &Situation, plan: &mut Plan) {
     let Some(view) = &situation.view else { return };
     let wanted = &situation.wanted.dynamic_config;
-    let has = |name: &str| view.state.broker_configs.iter().find(|config| config.name == name).map(|config| &config.value);
+    let has =
+        |name: &str| view.state.broker_configs.iter().find(|config| config.name == name).map(|config| &config.value);
     let set = wanted.iter().filter(|(name, value)| has(name) != Some(*value));
     let set: Vec<(String, String)> = set.map(|(name, value)| (name.clone(), value.clone())).collect();
     let configs = view.state.broker_configs.iter().map(|config| &config.name);
     let unset = configs.filter(|name| !wanted.contains_key(*name) && !RATES.contains(&name.as_str()));
     let unset: Vec<String> = unset.cloned().collect();
     if !set.is_empty() || !unset.is_empty() {
-        let names: Vec<&str> = set.iter().map(|(name, _)| name.as_str()).chain(unset.iter().map(String::as_str)).collect();
+        let names: Vec<&str> =
+            set.iter().map(|(name, _)| name.as_str()).chain(unset.iter().map(String::as_str)).collect();
         plan.doing("Configuring", format!("applying {} while the brokers run", names.join(", ")));
         plan.actions.push(Action::Configure { set, unset });
     }
