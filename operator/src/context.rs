@@ -22,6 +22,8 @@ pub struct Context {
     pub recorder: Recorder,
     pub clusters: Store<KafkaCluster>,
     pub topics: Store<KafkaTopic>,
+    /// The namespace that is looked after; empty: all.
+    pub scope: String,
 }
 
 impl Context {

@@ -5,6 +5,8 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 const VALID: &str = "a valid metric that is registered once";
@@ -21,9 +23,25 @@ pub struct Metrics {
     queue: IntGaugeVec,
     ready: IntGaugeVec,
     topics_ready: IntGaugeVec,
-    pub clusters: IntGauge,
-    pub topics: IntGauge,
+    clusters: IntGauge,
+    topics: IntGauge,
+    scopes: Mutex<BTreeMap<String, Scope>>,
     pub leader: IntGauge,
+}
+
+/// Topics that are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TopicsOf {
+    pub namespace: String,
+    pub cluster: String,
+    pub ready: bool,
+}
+
+/// What is counted of one scope.
+#[derive(Default)]
+struct Scope {
+    clusters: usize,
+    topics: BTreeMap<TopicsOf, usize>,
 }
 
 impl Default for Metrics {
@@ -63,6 +81,7 @@ impl Default for Metrics {
             clusters: gauge("barnabas_operator_clusters", "KafkaClusters."),
             topics: gauge("barnabas_operator_topics", "KafkaTopics."),
             leader: gauge("barnabas_operator_leader", "1 where this replica of the operator acts, 0 where it waits."),
+            scopes: Mutex::default(),
             registry,
         }
     }
@@ -108,12 +127,23 @@ impl Metrics {
         self.ready.remove_label_values(&[namespace, cluster]).ok();
     }
 
-    /// Says anew how many topics of each cluster are ready (`true`) and are not: (namespace, cluster, ready, count).
-    pub fn topics_ready<'a>(&self, counts: impl Iterator<Item = (&'a str, &'a str, bool, usize)>) {
+    /// There are so many clusters in this scope (a namespace that is looked after on its own, or all).
+    pub fn clusters(&self, scope: &str, count: usize) {
+        let mut scopes = self.scopes.lock().expect("no panic while held");
+        scopes.entry(scope.to_owned()).or_default().clusters = count;
+        self.clusters.set(scopes.values().map(|scope| scope.clusters as i64).sum());
+    }
+
+    /// There are so many topics in this scope, by cluster and whether they are ready.
+    pub fn topics(&self, scope: &str, counts: BTreeMap<TopicsOf, usize>) {
+        let mut scopes = self.scopes.lock().expect("no panic while held");
+        scopes.entry(scope.to_owned()).or_default().topics = counts;
         self.topics_ready.reset();
-        for (namespace, cluster, ready, count) in counts {
-            let ready = if ready { "true" } else { "false" };
-            self.topics_ready.with_label_values(&[namespace, cluster, ready]).set(count as i64);
+        let all = scopes.values().flat_map(|scope| &scope.topics);
+        self.topics.set(all.clone().map(|(_, count)| *count as i64).sum());
+        for (of, count) in all {
+            let ready = if of.ready { "true" } else { "false" };
+            self.topics_ready.with_label_values(&[&of.namespace, &of.cluster, ready]).set(*count as i64);
         }
     }
 }

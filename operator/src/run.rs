@@ -52,6 +52,7 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
         recorder: Recorder::new(client.clone(), reporter),
         clusters,
         topics,
+        scope: namespace.unwrap_or_default().to_owned(),
     });
     let defaults = Defaults { image: settings.image.clone(), cluster_domain: settings.cluster_domain.clone() };
     let (to_topics, topic_changes) = mpsc::unbounded_channel();

@@ -124,7 +124,7 @@ async fn reconcile(cluster: Arc<KafkaCluster>, room: Arc<Room>) -> Result<Action
     let began = Instant::now();
     let done = room.reconcile(&cluster).await;
     room.context.metrics.reconciled(KIND, began.elapsed(), done.as_ref().err().map(Error::reason));
-    room.context.metrics.clusters.set(room.context.clusters.len() as i64);
+    room.context.metrics.clusters(&room.context.scope, room.context.clusters.len());
     if done.is_ok() {
         room.retries.succeeded(&key(&cluster));
     }
@@ -163,6 +163,9 @@ impl Room {
     async fn look_after(&self, cluster: &KafkaCluster, valid: &ValidCluster) -> Result<Action, Error> {
         let key = key(cluster);
         let status_before = cluster.status.clone().unwrap_or_default();
+        if !valid.warnings.is_empty() && status_before.observed_generation != cluster.metadata.generation {
+            self.context.tell(cluster, EventType::Warning, "WithoutEffect", valid.warnings.join("; ")).await;
+        }
         let addresses = external_addresses(&key, valid, &self.caches);
         let mut situation =
             observe::observe(&key, &self.caches, valid, &status_before, wanted::wanted(valid, &addresses));

@@ -54,7 +54,7 @@ impl Bench {
         let client = kubernetes.client();
         let recorder = Recorder::new(client.clone(), Reporter::from("test"));
         let metrics = Arc::new(Metrics::default());
-        let context = Arc::new(Context { client, links, metrics, recorder, clusters, topics });
+        let context = Arc::new(Context { client, links, metrics, recorder, clusters, topics, scope: String::new() });
         let topics = Topics::new(context.clone());
         Bench { kubernetes, admin, context, topics, shown, clusters: clusters_writer, changes }
     }

@@ -5,6 +5,7 @@ use super::steps::Topics;
 use super::verdict::condition;
 use crate::admin::{Change, ClusterKey};
 use crate::crd::{ConditionStatus, KafkaTopic};
+use crate::metrics::TopicsOf;
 use futures::Stream;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -110,15 +111,14 @@ impl Triggers {
         }
         let metrics = &self.topics.context.metrics;
         let resources = self.topics.context.topics.state();
-        metrics.topics.set(i64::try_from(resources.len()).unwrap_or(i64::MAX));
-        let mut counts: BTreeMap<(String, &str, bool), usize> = BTreeMap::new();
+        let mut counts: BTreeMap<TopicsOf, usize> = BTreeMap::new();
         for resource in &resources {
             let ready = condition(resource, "Ready").is_some_and(|ready| ready.status == ConditionStatus::True);
             let namespace = resource.namespace().unwrap_or_default();
-            *counts.entry((namespace, &resource.spec.cluster_ref.name, ready)).or_default() += 1;
+            let cluster = resource.spec.cluster_ref.name.clone();
+            *counts.entry(TopicsOf { namespace, cluster, ready }).or_default() += 1;
         }
-        let counts = counts.iter().map(|((namespace, cluster, ready), count)| (&**namespace, *cluster, *ready, *count));
-        metrics.topics_ready(counts);
+        metrics.topics(&self.topics.context.scope, counts);
     }
 }
 

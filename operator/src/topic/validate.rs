@@ -1,6 +1,7 @@
 //! What is wanted of a topic, checked as the brokers would.
 
 use super::verdict::{Refusal, reason};
+use crate::cluster::validate::nearest::nearest;
 use crate::crd::ConfigValue;
 use barnabas::config::{ConfigError, Settings, topic};
 use std::collections::BTreeMap;
@@ -58,26 +59,10 @@ pub fn same(name: &str, normal: &str, stored: &str) -> bool {
 
 fn unknown(name: &str) -> String {
     let known = topic::all().filter(|setting| !setting.internal).map(|setting| setting.name);
-    let nearest = known.map(|known| (distance(name, known), known)).min();
-    match nearest.filter(|(distance, _)| *distance <= name.len().div_ceil(3)) {
-        Some((_, nearest)) => format!("{name} is no configuration of a topic; did you mean {nearest}?"),
+    match nearest(name, known) {
+        Some(nearest) => format!("{name} is no configuration of a topic; did you mean {nearest}?"),
         None => format!("{name} is no configuration of a topic"),
     }
-}
-
-/// How many letters must be added, taken away or changed to make one name of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, letter) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, other) in other.bytes().enumerate() {
-            let changed = diagonal + usize::from(letter != other);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 fn refused(message: String) -> Refusal {

@@ -6,7 +6,7 @@
 //! - Deliberately absent: what the schema and its rules refuse at admission, but where a type needs it here too.
 
 mod config;
-mod nearest;
+pub mod nearest;
 mod pod;
 mod reserved;
 

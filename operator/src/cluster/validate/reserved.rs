@@ -18,6 +18,8 @@ const RESERVED: &[(&str, &str)] = &[
     ("metadata.log.dir", "set spec.brokers.storage instead"),
     ("broker.rack", "set spec.brokers.rackTopologyKey instead"),
     ("cluster.id", "it follows from the names of the controllers, and stays with the volumes"),
+    ("leader.replication.throttled.rate", "set spec.rebalance.throttleBytesPerSecond instead"),
+    ("follower.replication.throttled.rate", "set spec.rebalance.throttleBytesPerSecond instead"),
     ("metrics.listener", "/metrics is served at port 9404; set spec.metrics for what else there is"),
     ("admin.listener", "the operator reaches the nodes by it"),
 ];
