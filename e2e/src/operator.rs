@@ -1,0 +1,150 @@
+//! The operator itself: its pods, its metrics, and its release.
+
+use crate::cluster::{PATIENCE, is_pod_ready};
+use crate::commands::{kubectl, run};
+use crate::environment::{Environment, chart};
+use crate::watch::{self, eventually};
+use anyhow::{Context, Result, bail};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The release, the deployment, and the value of the label that all its pods have.
+pub const NAME: &str = "barnabas-operator";
+const LABELS: &str = "app.kubernetes.io/name=barnabas-operator";
+const METRICS_PORT: u16 = 8080;
+
+/// The operator that serves all namespaces.
+#[derive(Clone)]
+pub struct Operator {
+    environment: Environment,
+    pub pods: Api<Pod>,
+    pub deployments: Api<Deployment>,
+}
+
+impl Operator {
+    pub fn of(environment: &Environment) -> Operator {
+        let (client, namespace) = (environment.client.clone(), &environment.operator_namespace);
+        Operator {
+            environment: environment.clone(),
+            pods: Api::namespaced(client.clone(), namespace),
+            deployments: Api::namespaced(client, namespace),
+        }
+    }
+
+    /// Installs the chart, or upgrades to it, and waits until the operator is ready.
+    pub async fn install_with_helm(&self) -> Result<()> {
+        let (repository, tag) = self.environment.image.rsplit_once(':').context("an image with a tag")?;
+        let (chart, image) = (chart(), [format!("image.repository={repository}"), format!("image.tag={tag}")]);
+        let chart = chart.to_string_lossy();
+        let arguments = ["upgrade", "--install", NAME, &chart, "--namespace", self.namespace(), "--create-namespace"];
+        let values = ["--set", &image[0], "--set", &image[1], "--wait", "--timeout", "3m"];
+        run("helm", &[&arguments[..], &values[..]].concat()).await?;
+        self.leads().await.map(drop)
+    }
+
+    /// Takes the release away; the definitions stay, and every cluster with them.
+    pub async fn uninstall_with_helm(&self) -> Result<()> {
+        run("helm", &["uninstall", NAME, "--namespace", self.namespace(), "--wait", "--timeout", "3m"]).await?;
+        self.has_pods(0).await
+    }
+
+    pub fn namespace(&self) -> &str {
+        &self.environment.operator_namespace
+    }
+
+    /// Waits until one replica of the operator acts, and gives its pod.
+    pub async fn leads(&self) -> Result<String> {
+        eventually("operator that acts", PATIENCE, async || self.leader().await.map(|(pod, _)| pod)).await
+    }
+
+    /// The pod that acts, and what it tells Prometheus.
+    pub async fn leader(&self) -> Result<(String, Scrape)> {
+        for pod in watch::list(&self.pods, LABELS).await?.into_iter().filter(is_pod_ready) {
+            let name = pod.metadata.name.unwrap_or_default();
+            let scrape = scrape(&self.environment.client, self.namespace(), &name, METRICS_PORT).await?;
+            if scrape.value("barnabas_operator_leader") == Some(1.0) {
+                return Ok((name, scrape));
+            }
+        }
+        bail!("no replica of the operator acts")
+    }
+
+    /// Ends every replica at once, as a crash would. Others are started in their place.
+    pub async fn kill(&self) -> Result<()> {
+        for pod in watch::list(&self.pods, LABELS).await? {
+            let name = pod.metadata.name.unwrap_or_default();
+            self.pods.delete(&name, &DeleteParams::default().grace_period(0)).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets the number of replicas, and waits until there are as many.
+    pub async fn scale(&self, replicas: i32) -> Result<()> {
+        let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
+        self.deployments.patch(NAME, &PatchParams::default(), &patch).await?;
+        self.has_pods(replicas as usize).await
+    }
+
+    async fn has_pods(&self, count: usize) -> Result<()> {
+        let are_there = |pods: &[std::sync::Arc<Pod>]| {
+            let ready = pods.iter().filter(|pod| is_pod_ready(pod)).count();
+            (pods.len() == count && ready == count).then_some(())
+        };
+        watch::until_all(&self.pods, LABELS, "other number of operators", PATIENCE, are_there).await
+    }
+
+    /// What the operator logged in the last minutes.
+    pub async fn logs(&self, since: Duration) -> Result<String> {
+        let seconds = since.as_secs();
+        kubectl(&format!("-n {} logs -l {LABELS} --tail=-1 --since={seconds}s", self.namespace())).await
+    }
+}
+
+/// What one process told Prometheus: every line by its name and labels.
+#[derive(Clone, Debug, Default)]
+pub struct Scrape(BTreeMap<String, f64>);
+
+impl Scrape {
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied()
+    }
+
+    /// Over all labels.
+    pub fn sum(&self, name: &str) -> f64 {
+        let is_of = |line: &str| line.split('{').next() == Some(name);
+        self.0.iter().filter(|(line, _)| is_of(line)).map(|(_, value)| value).sum()
+    }
+}
+
+/// Asks a pod for its metrics, by way of the API server: no route from here is needed.
+pub async fn scrape(client: &Client, namespace: &str, pod: &str, port: u16) -> Result<Scrape> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/metrics");
+    let text = client.request_text(http::Request::get(path).body(Vec::new())?).await?;
+    Ok(read(&text))
+}
+
+fn read(text: &str) -> Scrape {
+    let line = |line: &str| {
+        let (name, value) = line.rsplit_once(' ')?;
+        (!line.starts_with('#')).then_some((name.to_owned(), value.parse().ok()?))
+    };
+    Scrape(text.lines().filter_map(line).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_summed_over_labels() {
+        let scrape = read("# HELP a b\na{x=\"1\"} 2\na{x=\"2\"} 3\nab 7\n");
+        assert_eq!(scrape.sum("a"), 5.0);
+        assert_eq!(scrape.value("ab"), Some(7.0));
+        assert_eq!(scrape.value("a"), None);
+    }
+}
