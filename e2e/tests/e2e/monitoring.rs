@@ -1,6 +1,6 @@
 //! What Prometheus sees.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use barnabas_e2e::cluster::{Cluster, PATIENCE, spec};
 use barnabas_e2e::load::Load;
 use barnabas_e2e::operator::Operator;

@@ -1,6 +1,6 @@
 //! Volumes that are lost, and volumes that grow.
 
-use anyhow::{Context, Result};
+use anyhow::Context;
 use barnabas_e2e::cluster::{Cluster, PATIENCE, spec};
 use barnabas_e2e::load::Load;
 use barnabas_e2e::space::test;
