@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run cluster setup test faults simulate bench fuzz crds up down e2e
+.PHONY: help run cluster setup nextest test faults simulate bench fuzz crds up down e2e
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -13,15 +13,13 @@ cluster: ## Build the broker (release) and run three of them on localhost:9092 t
 	broker/scripts/cluster
 
 up: ## A Kubernetes on this machine with the operator, a small cluster and a topic; says how to produce and consume
-	e2e/kubernetes/image
-	KEEP=1 e2e/kubernetes/with-cluster --image target/image/barnabas.tar e2e/quickstart
+	KEEP=1 e2e/images e2e/quickstart
 
 down: ## End what `make up` started
 	e2e/kubernetes/down
 
-e2e: setup ## All scenarios on a real Kubernetes: that of KUBECONFIG, kind, or one made here
-	e2e/kubernetes/image
-	e2e/kubernetes/with-cluster --image target/image/barnabas.tar e2e/run all
+e2e: nextest ## All scenarios on a real Kubernetes: that of KUBECONFIG, kind, or one made here
+	e2e/images e2e/run all
 
 crds: ## Write crds/ anew from operator/src/crd
 	cargo run -q -p barnabas-operator --bin crdgen
@@ -30,11 +28,16 @@ crds: ## Write crds/ anew from operator/src/crd
 setup: ## Install what the tests need: Kafka's jars, and clients in Java, Go, Python and JavaScript
 	broker/tests/clients/setup
 
-test: setup ## Check the format, run clippy and all tests of the workspace, those with real clients included
+nextest:
+	cargo nextest --version >/dev/null 2>&1 || cargo install --locked --quiet cargo-nextest
+
+test: setup ## Check the format, run clippy and all tests, those with real clients and a short run on Kubernetes included
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features barnabas-e2e/e2e -- -D warnings
 	cargo nextest run --workspace
 	cargo test --workspace --doc --quiet
+	charts/check
+	e2e/images e2e/run short
 
 faults: setup ## Clusters of real processes with every fault again and again, for an hour or so; as root, to cut links
 	BARNABAS_FAULTS_LONG=1 cargo nextest run -p barnabas --test it -E 'test(/^cluster::/)'

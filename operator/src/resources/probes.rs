@@ -15,9 +15,10 @@ pub fn readiness() -> Probe {
     Probe { period_seconds: Some(1), failure_threshold: Some(3), ..get("/readyz") }
 }
 
-/// Patient: a machine under load is slow to answer, and a restart would only add to it.
+/// Others lead long before: this ends the connections of clients that wait for a frozen process. Patient enough for a machine
+/// under load, where a restart would only add to it.
 pub fn liveness() -> Probe {
-    Probe { period_seconds: Some(10), failure_threshold: Some(6), timeout_seconds: Some(5), ..get("/healthz") }
+    Probe { period_seconds: Some(5), failure_threshold: Some(4), timeout_seconds: Some(5), ..get("/healthz") }
 }
 
 fn get(path: &str) -> Probe {
