@@ -1,8 +1,12 @@
-//! A Prometheus beside the tests, which finds pods by their annotations and reaches them through the API server.
+//! A Prometheus beside the tests, which reaches pods through the API server. It is told which pods there are: that of Debian
+//! cannot ask Kubernetes itself.
 
 use crate::environment::variable;
 use crate::watch::eventually;
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -19,12 +23,18 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes the pods of these namespaces that say in their annotations that they want to be.
-    pub async fn start(namespaces: &[&str]) -> Result<Prometheus> {
+    /// Scrapes the pods of these namespaces that have a port named `metrics`.
+    pub async fn start(client: &Client, namespaces: &[&str]) -> Result<Prometheus> {
         let directory = std::env::temp_dir().join(format!("barnabas-e2e-prometheus-{}", std::process::id()));
         std::fs::create_dir_all(&directory)?;
         let (port, proxy) = (free_port()?, free_port()?);
-        std::fs::write(directory.join("prometheus.yml"), configuration(namespaces, proxy))?;
+        let mut targets = Vec::new();
+        for namespace in namespaces {
+            let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+            targets.extend(pods.list(&ListParams::default()).await?.iter().filter_map(|pod| target(pod, proxy)));
+        }
+        ensure!(!targets.is_empty(), "no pod of {namespaces:?} has a port named metrics");
+        std::fs::write(directory.join("prometheus.yml"), configuration(&targets))?;
         let mut kubectl = Command::new("kubectl");
         kubectl.args(["proxy", &format!("--port={proxy}")]);
         let mut prometheus = Command::new(program());
@@ -80,27 +90,22 @@ fn program() -> String {
     variable("BARNABAS_E2E_PROMETHEUS", &found)
 }
 
-fn configuration(namespaces: &[&str], proxy: u16) -> String {
-    let names = namespaces.join(", ");
+/// A target of Prometheus, by way of `kubectl proxy`: the pod's metrics path, and its labels.
+fn target(pod: &Pod, proxy: u16) -> Option<String> {
+    let containers = &pod.spec.as_ref()?.containers;
+    let ports = containers.iter().flat_map(|container| container.ports.iter().flatten());
+    let port = ports.into_iter().find(|port| port.name.as_deref() == Some("metrics"))?.container_port;
+    let (namespace, name) = (pod.namespace()?, pod.name_any());
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy/metrics");
+    Some(format!(
+        r#"{{targets: ["127.0.0.1:{proxy}"], labels: {{__metrics_path__: "{path}", namespace: "{namespace}", pod: "{name}"}}}}"#
+    ))
+}
+
+fn configuration(targets: &[String]) -> String {
+    let targets = targets.join(", ");
     format!(
-        r#"global: {{scrape_interval: 2s, scrape_timeout: 2s}}
-scrape_configs:
-  - job_name: pods
-    kubernetes_sd_configs:
-      - {{role: pod, api_server: "http://127.0.0.1:{proxy}", namespaces: {{names: [{names}]}}}}
-    relabel_configs:
-      - {{source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scrape], regex: "true", action: keep}}
-      - {{source_labels: [__meta_kubernetes_pod_phase], regex: Running, action: keep}}
-      # A pod has a target for each port: one is enough.
-      - {{source_labels: [__meta_kubernetes_pod_container_port_name], regex: metrics, action: keep}}
-      - source_labels: [__meta_kubernetes_namespace, __meta_kubernetes_pod_name, __meta_kubernetes_pod_annotation_prometheus_io_port, __meta_kubernetes_pod_annotation_prometheus_io_path]
-        regex: (.+);(.+);(.+);(.+)
-        replacement: /api/v1/namespaces/$1/pods/$2:$3/proxy$4
-        target_label: __metrics_path__
-      - {{target_label: __address__, replacement: "127.0.0.1:{proxy}"}}
-      - {{source_labels: [__meta_kubernetes_namespace], target_label: namespace}}
-      - {{source_labels: [__meta_kubernetes_pod_name], target_label: pod}}
-"#
+        "global: {{scrape_interval: 2s, scrape_timeout: 2s}}\nscrape_configs: [{{job_name: pods, static_configs: [{targets}]}}]\n"
     )
 }
 

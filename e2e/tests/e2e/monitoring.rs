@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 use barnabas_e2e::cluster::{Cluster, PATIENCE, spec};
+use barnabas_e2e::environment::variable;
 use barnabas_e2e::load::Load;
 use barnabas_e2e::operator::Operator;
 use barnabas_e2e::prometheus::Prometheus;
@@ -12,8 +13,12 @@ fn prometheus_finds_brokers_and_operator_and_what_they_tell() {
     test("metrics", async |space| {
         let cluster = Cluster::start(&space, "orders", spec(3)).await?;
         let load = Load::start(&cluster).await?;
-        let prometheus = Prometheus::start(&[&space.namespace]).await?;
         let namespace = &space.namespace;
+        let operators = variable("BARNABAS_E2E_OPERATOR_NAMESPACE", "barnabas-system");
+        let prometheus = Prometheus::start(&space.client(), &[namespace, &operators]).await?;
+        prometheus.gives("barnabas_operator_leader == 1", 1, PATIENCE).await?;
+        let ready = format!("barnabas_operator_cluster_ready{{cluster=\"orders\", exported_namespace=\"{namespace}\"}} == 1");
+        prometheus.gives(&ready, 1, PATIENCE).await?;
         let of = |name: &str| format!("{name}{{namespace=\"{namespace}\"}}");
         prometheus.gives(&format!("{} == 1", of("up")), 3, PATIENCE).await?;
         let names =
