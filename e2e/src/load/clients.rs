@@ -2,7 +2,6 @@
 
 use super::notes::{Acknowledged, Notes, Read, lock};
 use super::{PATIENCE, Plan};
-use crate::client::configuration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
@@ -45,7 +44,7 @@ impl ProducerContext for Deliveries {
 
 /// A thread that sends numbered records to all partitions until it is told to stop; then waits for all acknowledgements.
 pub fn start_producer(bootstrap: &str, plan: &Plan, notes: &Arc<Notes>) -> anyhow::Result<JoinHandle<()>> {
-    let mut config = configuration(bootstrap);
+    let mut config = plan.configuration(bootstrap);
     config.set("enable.idempotence", "true").set("acks", "all");
     let producer: ThreadedProducer<Deliveries> = config.create_with_context(Deliveries(notes.clone()))?;
     let (notes, plan) = (notes.clone(), plan.clone());
@@ -79,7 +78,7 @@ fn send(producer: &ThreadedProducer<Deliveries>, notes: &Notes, topic: &str, num
 
 /// A thread that reads all partitions from their beginning until it is told to stop.
 pub fn start_reader(bootstrap: &str, plan: &Plan, notes: &Arc<Notes>) -> anyhow::Result<JoinHandle<()>> {
-    let mut config = configuration(bootstrap);
+    let mut config = plan.configuration(bootstrap);
     // Being sent elsewhere is an error, not a new beginning.
     config.set("group.id", "barnabas-e2e-load").set("enable.auto.commit", "false").set("auto.offset.reset", "error");
     let consumer: BaseConsumer = config.create()?;
@@ -110,6 +109,7 @@ fn read(consumer: &BaseConsumer, notes: &Notes) {
             None => notes.refuse("a record was read that was never sent".to_owned()),
         },
         Some(Err(error)) => {
+            *lock(&notes.last_error) = Some(error.to_string());
             if error.rdkafka_error_code().is_some_and(|code| GONE.contains(&code)) {
                 notes.refuse(format!("reading: {error}"));
             }

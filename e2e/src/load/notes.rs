@@ -31,6 +31,8 @@ pub struct Notes {
     pub partitions: Vec<Mutex<Partition>>,
     /// What was refused, in words. Kept here, not panicked with: librdkafka's threads must not unwind.
     pub refusals: Mutex<Vec<String>>,
+    /// What the reader was told last that was no record, for the message of a test that fails.
+    pub last_error: Mutex<Option<String>>,
     /// Tells those who wait that something was noted.
     pub news: watch::Sender<()>,
     pub stop_sending: AtomicBool,
@@ -42,6 +44,7 @@ impl Notes {
         Notes {
             partitions: (0..partitions).map(|_| Mutex::default()).collect(),
             refusals: Mutex::default(),
+            last_error: Mutex::default(),
             news: watch::Sender::new(()),
             stop_sending: AtomicBool::new(false),
             stop_reading: AtomicBool::new(false),

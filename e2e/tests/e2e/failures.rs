@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use barnabas_e2e::cluster::{Cluster, spec};
 use barnabas_e2e::commands::{nodes_can_be_broken, script};
 use barnabas_e2e::environment::is_long;
-use barnabas_e2e::load::Load;
+use barnabas_e2e::load::{Load, Plan};
 use barnabas_e2e::operator::Operator;
 use barnabas_e2e::report::{self, quantile};
 use barnabas_e2e::space::test;
@@ -49,6 +49,7 @@ async fn deleted(cluster: &Cluster, what: &str, how: DeleteParams) -> Result<()>
 
 async fn finish(load: Load, what: &str, gaps: &[Duration], goal: Duration) -> Result<()> {
     load.finish().await?;
+    println!("{what}: {gaps:?}");
     report::time(&format!("produce gap, {what}, p99 of {}", gaps.len()), quantile(gaps, 0.99), goal);
     Ok(())
 }
@@ -98,7 +99,7 @@ fn a_frozen_process_costs_no_record_and_hardly_a_pause() {
             return Ok(());
         }
         let cluster = Cluster::start(&space, "orders", spec(3)).await?;
-        let load = Load::start(&cluster).await?;
+        let load = Load::with(&cluster, Plan::impatient()).await?;
         let mut gaps = Vec::new();
         for time in 0..times() {
             let pod = cluster.pod(time as i32 % 3);
@@ -109,7 +110,7 @@ fn a_frozen_process_costs_no_record_and_hardly_a_pause() {
             gaps.push(gap?);
             cluster.is_ready().await?;
         }
-        finish(load, "process frozen", &gaps, Duration::from_secs(2)).await
+        finish(load, "process frozen, a client that waits 1 s for an answer", &gaps, Duration::from_secs(2)).await
     });
 }
 

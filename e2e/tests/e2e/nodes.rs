@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use barnabas_e2e::cluster::{Cluster, PATIENCE, spec};
 use barnabas_e2e::commands::{kubectl, nodes_can_be_broken, script};
-use barnabas_e2e::load::Load;
+use barnabas_e2e::load::{Load, Plan};
 use barnabas_e2e::operator::Operator;
 use barnabas_e2e::report;
 use barnabas_e2e::space::test;
@@ -37,7 +37,7 @@ fn a_lost_node_costs_no_record_and_comes_back() {
             return Ok(());
         }
         let cluster = Cluster::start(&space, "orders", spec(3)).await?;
-        let load = Load::start(&cluster).await?;
+        let load = Load::with(&cluster, Plan::impatient()).await?;
         let node = node_of(&cluster, 2).await?;
         let start = Instant::now();
         script("node-down", &[&node]).await?;
@@ -53,7 +53,7 @@ fn a_lost_node_costs_no_record_and_comes_back() {
 
 async fn survives(cluster: &Cluster, load: &Load, start: Instant) -> Result<()> {
     let gap = load.gap_since(start).await?;
-    report::time("produce gap, node lost", gap, Duration::from_secs(2));
+    report::time("produce gap, node lost, a client that waits 1 s for an answer", gap, Duration::from_secs(2));
     cluster.says("Degraded", true, "").await?;
     load.every_partition_is_written().await
 }
