@@ -58,6 +58,24 @@ impl Drop for FakeAdmin {
 impl FakeAdmin {
     /// A cluster with brokers 0 to `brokers` - 1, each in a rack of its own (`r0`, ...).
     pub async fn start(brokers: i32) -> FakeAdmin {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        FakeAdmin::serve(brokers, listener)
+    }
+
+    /// The same on a port that is fixed, at an address of this machine where it is free.
+    pub async fn start_on(port: u16, brokers: i32) -> FakeAdmin {
+        // Other processes look for a free address at the same time.
+        let mut number = std::process::id().wrapping_mul(0x9e37) & 0x00ff_fffc;
+        loop {
+            number = (number + 1) & 0x00ff_ffff;
+            let address = std::net::Ipv4Addr::from(0x7f00_0000 | number);
+            if let Ok(listener) = TcpListener::bind((address, port)).await {
+                return FakeAdmin::serve(brokers, listener);
+            }
+        }
+    }
+
+    fn serve(brokers: i32, listener: TcpListener) -> FakeAdmin {
         let broker = |id| Broker {
             id,
             epoch: 1,
@@ -73,7 +91,6 @@ impl FakeAdmin {
         };
         let (state, _) = watch::channel(State { cluster, ..State::default() });
         let service = Service { state: Arc::new(state), calls: Arc::default() };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it has one").to_string();
         let served = tonic::transport::Server::builder().serve_with_incoming(
             AdminServer::new(service.clone()),
@@ -120,6 +137,41 @@ impl FakeAdmin {
 }
 
 impl State {
+    /// What the brokers' processes are now, by id: the others have ended.
+    pub fn set_processes(&mut self, processes: &BTreeMap<i32, String>) {
+        let brokers = &mut self.cluster.brokers;
+        for broker in brokers.iter_mut() {
+            broker.fenced = processes.get(&broker.id) != Some(&broker.incarnation);
+        }
+        for (id, incarnation) in processes {
+            if !brokers.iter().any(|broker| broker.id == *id && !broker.fenced) {
+                brokers.retain(|broker| broker.id != *id);
+                brokers.push(Broker {
+                    id: *id,
+                    incarnation: incarnation.clone(),
+                    rack: Some(format!("r{}", id % 3)),
+                    ..Broker::default()
+                });
+            }
+        }
+        brokers.sort_by_key(|broker| broker.id);
+        self.lead();
+    }
+
+    /// Each partition is led by the first of its replicas that may lead.
+    fn lead(&mut self) {
+        let brokers = &mut self.cluster.brokers;
+        brokers.iter_mut().for_each(|broker| (broker.leads, broker.holds) = (0, 0));
+        for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
+            let may = |id: &&i32| brokers.iter().any(|it| it.id == **id && !it.fenced && !it.drained);
+            partition.leader = partition.replicas.iter().find(may).copied().or(partition.leader);
+            for broker in brokers.iter_mut().filter(|broker| partition.replicas.contains(&broker.id)) {
+                broker.holds += 1;
+                broker.leads += u64::from(partition.leader == Some(broker.id));
+            }
+        }
+    }
+
     fn create(&mut self, new: NewTopic) -> Result {
         if self.topics.contains_key(&new.name) {
             return refusal("TOPIC_ALREADY_EXISTS");

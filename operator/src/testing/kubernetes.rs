@@ -23,6 +23,10 @@ pub enum Failure {
     Code(u16),
     /// The connection breaks.
     Broken,
+    /// It is done, and the connection breaks before the answer.
+    Unheard,
+    /// The namespace is being deleted: nothing can be made in it.
+    NamespaceEnds,
 }
 
 /// The server. Clones are the same one.
@@ -37,7 +41,10 @@ struct Inner {
     objects: BTreeMap<String, Value>,
     version: u64,
     writes: Vec<Write>,
-    failures: VecDeque<Failure>,
+    /// What becomes of the next writes; `None`: they are done.
+    failures: VecDeque<Option<Failure>>,
+    /// So many writes are done still, then nothing is answered.
+    writes_left: Option<usize>,
     watcher: Option<mpsc::UnboundedSender<(Value, bool)>>,
 }
 
@@ -72,7 +79,40 @@ impl FakeKubernetes {
 
     /// The next writes fail.
     pub fn fail(&self, failures: impl IntoIterator<Item = Failure>) {
-        self.inner().failures.extend(failures);
+        self.inner().failures.extend(failures.into_iter().map(Some));
+    }
+
+    /// As many writes more are done, and the one after them fails.
+    pub fn fail_after(&self, writes: usize, failure: Failure) {
+        self.inner().failures.extend((0..writes).map(|_| None).chain([Some(failure)]));
+    }
+
+    /// After as many writes more nothing is answered any longer, as to somebody who is dead.
+    pub fn die_after(&self, writes: usize) {
+        self.inner().writes_left = Some(writes);
+    }
+
+    /// All is answered again. Whether it was not before.
+    pub fn revive(&self) -> bool {
+        self.inner().writes_left.take_if(|left| *left == 0).is_some()
+    }
+
+    /// Changes an object, as somebody else.
+    pub fn change(&self, path: &str, change: impl FnOnce(&mut Value)) {
+        let mut inner = self.inner();
+        let mut object = inner.objects.get(path).unwrap_or_else(|| panic!("there is no {path}")).clone();
+        change(&mut object);
+        inner.put(path, object);
+    }
+
+    /// Takes an object away, as somebody else.
+    pub fn remove(&self, path: &str) {
+        self.inner().delete(path, &Value::Null).unwrap_or_else(|_| panic!("there is no {path}"));
+    }
+
+    /// All objects, by path.
+    pub fn objects(&self) -> BTreeMap<String, Value> {
+        self.inner().objects.clone()
     }
 
     /// Every change from now on, with whether the object is there still.
@@ -92,15 +132,28 @@ impl FakeKubernetes {
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let mut inner = self.inner();
         let path = parts.uri.path().to_owned();
+        if inner.writes_left == Some(0) {
+            return Err(std::io::Error::other("nobody answers"));
+        }
+        let mut is_unheard = false;
         if parts.method != Method::GET {
+            if let Some(left) = &mut inner.writes_left {
+                *left -= 1;
+            }
             inner.writes.push(Write { what: format!("{} {}", parts.method, shortened(&path)), body: body.clone() });
-            match inner.failures.pop_front() {
+            match inner.failures.pop_front().flatten() {
                 Some(Failure::Code(code)) => return Ok(failed(code)),
-                Some(Failure::Broken) => return Err(std::io::Error::other("the connection is broken")),
+                Some(Failure::NamespaceEnds) => return Ok(respond(403, &namespace_ends())),
+                Some(Failure::Broken) => return Err(broken()),
+                Some(Failure::Unheard) => is_unheard = true,
                 None => {}
             }
         }
-        Ok(match inner.act(&parts.method, &path, body) {
+        let done = inner.act(&parts.method, &path, body);
+        if is_unheard {
+            return Err(broken());
+        }
+        Ok(match done {
             Ok(object) => respond(200, &object),
             Err(code) => failed(code),
         })
@@ -111,7 +164,7 @@ impl Inner {
     fn act(&mut self, method: &Method, path: &str, body: Value) -> Result<Value, u16> {
         match *method {
             Method::GET => self.objects.get(path).cloned().ok_or(404),
-            Method::DELETE => self.delete(path),
+            Method::DELETE => self.delete(path, &body["preconditions"]["uid"]),
             Method::PATCH => self.patch(path, body),
             _ => {
                 let name = body["metadata"]["name"].as_str().unwrap_or("unnamed").to_owned();
@@ -141,8 +194,12 @@ impl Inner {
         Ok(self.put(object_path, object))
     }
 
-    fn delete(&mut self, path: &str) -> Result<Value, u16> {
+    /// `uid`: of the very object that is meant, if that matters.
+    fn delete(&mut self, path: &str, uid: &Value) -> Result<Value, u16> {
         let mut object = self.objects.get(path).cloned().ok_or(404u16)?;
+        if !uid.is_null() && *uid != object["metadata"]["uid"] {
+            return Err(409);
+        }
         object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         Ok(self.put(path, object))
     }
@@ -151,6 +208,9 @@ impl Inner {
     fn put(&mut self, path: &str, mut object: Value) -> Value {
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["uid"] = format!("uid-{}", self.version).into();
+        }
         let leaves = !object["metadata"]["deletionTimestamp"].is_null();
         let is_held = object["metadata"]["finalizers"].as_array().is_some_and(|held| !held.is_empty());
         let is_there = !leaves || is_held;
@@ -189,9 +249,26 @@ fn shortened(path: &str) -> &str {
     }
 }
 
+fn broken() -> std::io::Error {
+    std::io::Error::other("the connection is broken")
+}
+
+fn namespace_ends() -> Value {
+    let cause = json!({ "reason": "NamespaceTerminating", "message": "namespace ns is being terminated" });
+    json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403, "reason": "Forbidden",
+        "message": "it is being terminated", "details": { "causes": [cause] } })
+}
+
 fn failed(code: u16) -> Response<Body> {
+    let reason = match code {
+        404 => "NotFound",
+        409 => "Conflict",
+        429 => "TooManyRequests",
+        500 => "InternalError",
+        _ => "ToldTo",
+    };
     let status = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "told to",
-        "reason": "ToldTo" });
+        "reason": reason });
     respond(code, &status)
 }
 

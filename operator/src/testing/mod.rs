@@ -1,4 +1,6 @@
-//! Stand-ins for what the operator talks to: an API server of Kubernetes, and the admin service of a cluster.
+//! Stand-ins for what the operator talks to: an API server of Kubernetes with its own controllers, and the admin service of a
+//! cluster.
 
 pub mod admin;
 pub mod kubernetes;
+pub mod workloads;
