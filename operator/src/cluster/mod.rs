@@ -56,8 +56,9 @@ pub enum Error {
 
 impl Error {
     fn is_of_an_ending_namespace(&self) -> bool {
-        let (Error::Put(PutError::Kubernetes(error)) | Error::Act(ActError::Kubernetes(error)) | Error::Status(error)) =
-            self
+        let (Error::Put(PutError::Kubernetes { error, .. })
+        | Error::Act(ActError::Kubernetes(error))
+        | Error::Status(error)) = self
         else {
             return false;
         };
@@ -200,14 +201,14 @@ impl Room {
 
     async fn put(&self, shelf: &Shelf<'_>, resources: &resources::Resources, plan: &mut Plan) -> Option<Error> {
         let error = shelf.put(resources).await.err()?;
-        if let PutError::Kubernetes(cause) = &error
+        if let PutError::Kubernetes { error: cause, .. } = &error
             && write::is_of_an_ending_namespace(cause)
         {
             return Some(Error::Put(error));
         }
         let reason = match error {
             PutError::Taken { .. } | PutError::Former { .. } => "NameTaken",
-            PutError::Kubernetes(_) => "ObjectRefused",
+            PutError::Kubernetes { .. } => "ObjectRefused",
         };
         plan.troubles.push(Trouble { reason, message: error.to_string() });
         Some(Error::Put(error))

@@ -19,8 +19,8 @@ use tracing::info;
 /// Why an object is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
-    #[error(transparent)]
-    Kubernetes(#[from] kube::Error),
+    #[error("{kind} {name}: {error}")]
+    Kubernetes { kind: String, name: String, error: kube::Error },
     #[error("{kind} {name} exists and belongs to {owner}: delete or rename it, or give the cluster another name")]
     Taken { kind: String, name: String, owner: String },
     /// Of a cluster of the same name that was deleted.
@@ -82,12 +82,12 @@ impl Shelf<'_> {
         let live = match known {
             Some(known) => Some(known),
             // Somebody else's object does not carry the label by which the caches know theirs.
-            None => self.api::<K>().get_opt(&name).await?.map(Arc::new),
+            None => self.api::<K>().get_opt(&name).await.map_err(refused::<K>(&name))?.map(Arc::new),
         };
         if let Some(live) = &live {
             self.check_owner(&**live)?;
         }
-        Ok(write::apply(self.context, wanted, live.as_deref()).await?)
+        write::apply(self.context, wanted, live.as_deref()).await.map_err(refused::<K>(&name))
     }
 
     fn check_owner<K: Resource<DynamicType = ()>>(&self, live: &K) -> Result<(), PutError> {
@@ -121,7 +121,7 @@ impl Shelf<'_> {
             let this_one = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
             match self.api::<K>().delete(&name, &this_one).await {
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(refused::<K>(&name)(error)),
                 Ok(_) => {}
             }
         }
@@ -131,4 +131,10 @@ impl Shelf<'_> {
     fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
         Api::namespaced(self.context.client.clone(), &self.key.namespace)
     }
+}
+
+/// What the API server says of an object does not always name it.
+fn refused<K: Resource<DynamicType = ()>>(name: &str) -> impl FnOnce(kube::Error) -> PutError {
+    let (kind, name) = (K::kind(&()).into_owned(), name.to_owned());
+    move |error| PutError::Kubernetes { kind, name, error }
 }
