@@ -296,10 +296,16 @@ impl Room {
     /// Events for conditions that turned.
     async fn announce(&self, cluster: &KafkaCluster, before: Option<&KafkaClusterStatus>, now: &KafkaClusterStatus) {
         let was = |type_| before.and_then(|before| condition(&before.conditions, type_));
+        let trouble = condition(&now.conditions, "Degraded").filter(|is| is.status == ConditionStatus::True);
         for (type_, event) in [("Ready", EventType::Normal), ("Degraded", EventType::Warning)] {
             let Some(is) = condition(&now.conditions, type_).filter(|is| is.status == ConditionStatus::True) else {
                 continue;
             };
+            // A cluster that serves although something is wrong gives that as its reason: it is said once.
+            let is_said = type_ == "Ready" && trouble.is_some_and(|trouble| trouble.reason == is.reason);
+            if is_said {
+                continue;
+            }
             if was(type_).is_none_or(|was| was.status != is.status || was.reason != is.reason) {
                 self.context.tell(cluster, event, &is.reason, is.message.clone()).await;
             }
