@@ -43,6 +43,9 @@ const STATUS_PAUSE: Duration = Duration::from_secs(1);
 /// When something that has to wait is looked at again, should no watch tell before.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// A cluster that was ready is not said to be silent before it has had as long to answer an operator that starts.
+const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 /// Why reconciling failed. All are tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -78,6 +81,7 @@ impl Error {
 
 /// What all runs share.
 struct Room {
+    began: Instant,
     context: Arc<Context>,
     caches: Caches,
     defaults: Defaults,
@@ -98,6 +102,7 @@ pub async fn run(
 ) {
     let store = context.clusters.clone();
     let room = Arc::new(Room {
+        began: Instant::now(),
         context: context.clone(),
         caches,
         defaults,
@@ -187,6 +192,11 @@ impl Room {
         }
         let mut failure = self.put(&shelf, &resources, &mut plan).await;
         let waits = self.act(cluster, &link, &mut plan, &mut failure).await;
+        if failure.is_none()
+            && let Some(left) = self.hears_soon(&situation, &link)
+        {
+            return Ok(Action::requeue(left));
+        }
         let facts = facts(valid, &key, &self.caches);
         let told = self.tell(cluster, status::status(cluster, &situation, &plan, facts)).await;
         match failure {
@@ -197,6 +207,13 @@ impl Room {
         }
         let told = told?;
         Ok(if waits { Action::requeue(LOOK_AGAIN) } else { told })
+    }
+
+    /// How long is left for the first answer of a cluster that was ready before this operator started: until then its status
+    /// stays as it is, instead of turning twice whenever the operator starts.
+    fn hears_soon(&self, situation: &Situation, link: &Link) -> Option<Duration> {
+        let may_answer = situation.was_ready && link.last().is_none() && !admin_addresses(situation).is_empty();
+        FIRST_ANSWER_WITHIN.checked_sub(self.began.elapsed()).filter(|_| may_answer)
     }
 
     async fn put(&self, shelf: &Shelf<'_>, resources: &resources::Resources, plan: &mut Plan) -> Option<Error> {
