@@ -1,7 +1,8 @@
 //! Reconciling a KafkaCluster: observe, validate, plan, apply, tell.
 //!
 //! - `observe` reads caches and the link, `validate` and `plan` are pure, `objects` and `act` write, `status` tells. Nothing is
-//!   remembered between two runs but when the status was written last and which processes were known to run.
+//!   remembered between two runs but when the status was written last, which processes were known to run and, to count what
+//!   others delete, which objects were there.
 //! - Waiting is done by watches: Kubernetes' and the link's. Nothing is polled.
 
 mod act;
@@ -28,7 +29,7 @@ use kube::runtime::controller::{Action, Controller};
 use kube::runtime::events::EventType;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
-use objects::{PutError, Shelf};
+use objects::{PutError, Seen, Shelf};
 use plan::{Plan, Trouble};
 use situation::{Process, Situation};
 use std::collections::{BTreeMap, HashMap};
@@ -90,6 +91,7 @@ struct Room {
     told: Mutex<HashMap<ClusterKey, Instant>>,
     /// The incarnation that each broker had when its process was last known to run.
     incarnations: Mutex<HashMap<ClusterKey, BTreeMap<i32, String>>>,
+    seen: Seen,
 }
 
 /// Looks after all clusters of `clusters`, which are in the context's store already, whenever something concerns them.
@@ -109,6 +111,7 @@ pub async fn run(
         retries: Retries::default(),
         told: Mutex::default(),
         incarnations: Mutex::default(),
+        seen: Seen::default(),
     });
     let (forgetting, known) = (room.clone(), store.clone());
     let clusters = clusters.inspect(move |cluster| match cluster {
@@ -181,7 +184,13 @@ impl Room {
         situation.incarnations = self.incarnations(&key, &situation);
         let mut plan = plan::plan(&situation);
         let inputs = wanted::inputs(valid, &situation, &plan, &addresses, self.racks(valid));
-        let shelf = Shelf { context: &self.context, caches: &self.caches, key: &key, owner: &valid.owner.uid };
+        let shelf = Shelf {
+            context: &self.context,
+            caches: &self.caches,
+            seen: &self.seen,
+            key: &key,
+            owner: &valid.owner.uid,
+        };
         let missing = external::missing(valid, inputs.brokers.nodes, &inputs.external);
         let mut resources = resources::all(valid, &inputs);
         if !missing.is_empty() {
@@ -236,6 +245,10 @@ impl Room {
         let hands = Hands { context: &self.context, cluster, link };
         let mut waits = false;
         for action in std::mem::take(&mut plan.actions) {
+            if let plan::Action::ReplaceSet { role } = &action {
+                let name = names::stateful_set(&cluster.name_any(), *role);
+                self.seen.forget_one(&key(cluster), "StatefulSet", &name);
+            }
             match hands.act(&action).await {
                 Ok(None) => {}
                 Ok(Some(why)) => {
@@ -334,6 +347,7 @@ impl Room {
         self.context.metrics.forget_cluster(&key.namespace, &key.name);
         self.told.lock().expect("no panic while held").remove(key);
         self.incarnations.lock().expect("no panic while held").remove(key);
+        self.seen.forget(key);
         self.retries.succeeded(key);
     }
 }

@@ -12,8 +12,9 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tracing::info;
 
 /// Why an object is not as it should be.
@@ -28,10 +29,35 @@ pub enum PutError {
     Former { kind: String, name: String },
 }
 
+/// Objects that were there once and have not been taken away since, by cluster: one that is missing was deleted by somebody
+/// else.
+#[derive(Default)]
+pub struct Seen(Mutex<HashMap<ClusterKey, HashSet<(String, String)>>>);
+
+impl Seen {
+    /// Whether it was seen for the first time.
+    fn note(&self, cluster: &ClusterKey, kind: &str, name: &str) -> bool {
+        let mut all = self.0.lock().expect("no panic while held");
+        all.entry(cluster.clone()).or_default().insert((kind.to_owned(), name.to_owned()))
+    }
+
+    /// It is taken away for good, or to be made anew.
+    pub fn forget_one(&self, cluster: &ClusterKey, kind: &str, name: &str) {
+        if let Some(of_cluster) = self.0.lock().expect("no panic while held").get_mut(cluster) {
+            of_cluster.remove(&(kind.to_owned(), name.to_owned()));
+        }
+    }
+
+    pub fn forget(&self, cluster: &ClusterKey) {
+        self.0.lock().expect("no panic while held").remove(cluster);
+    }
+}
+
 /// Where objects are put.
 pub struct Shelf<'a> {
     pub context: &'a Context,
     pub caches: &'a Caches,
+    pub seen: &'a Seen,
     pub key: &'a ClusterKey,
     /// The uid of the KafkaCluster.
     pub owner: &'a str,
@@ -87,7 +113,13 @@ impl Shelf<'_> {
         if let Some(live) = &live {
             self.check_owner(&**live)?;
         }
-        write::apply(self.context, wanted, live.as_deref()).await.map_err(refused::<K>(&name))
+        let written = write::apply(self.context, wanted, live.as_deref()).await.map_err(refused::<K>(&name))?;
+        let is_new = self.seen.note(self.key, &K::kind(&()), &name);
+        if written == Written::Created && !is_new {
+            info!(kind = %K::kind(&()), name, "somebody else deleted this, and it is made again");
+            self.context.metrics.drifted(&K::kind(&()));
+        }
+        Ok(written)
     }
 
     fn check_owner<K: Resource<DynamicType = ()>>(&self, live: &K) -> Result<(), PutError> {
@@ -117,6 +149,7 @@ impl Shelf<'_> {
             }
             info!(kind = %K::kind(&()), name, "deleted: it is wanted no longer");
             self.context.metrics.wrote(&K::kind(&()));
+            self.seen.forget_one(self.key, &K::kind(&()), &name);
             let preconditions = Preconditions { uid: object.uid(), resource_version: None };
             let this_one = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
             match self.api::<K>().delete(&name, &this_one).await {
