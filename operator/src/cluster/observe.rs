@@ -87,7 +87,7 @@ fn pod(cluster: &str, pod: &core::Pod, nodes: &[Arc<Node>], rack_label: Option<&
 }
 
 /// How the process of a pod is, from its container and, before there is one, from the pod.
-fn process(pod: &core::Pod) -> Process {
+pub(super) fn process(pod: &core::Pod) -> Process {
     let Some(status) = &pod.status else { return Process::Waiting };
     if matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")) {
         return Process::Ended;
