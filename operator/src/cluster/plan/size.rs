@@ -43,7 +43,8 @@ fn brokers(situation: &Situation, plan: &mut Plan) -> i32 {
     let held: u64 = leaving.iter().filter_map(|id| situation.broker(*id)).map(|broker| broker.holds).sum();
     match held {
         0 => {
-            plan.doing("ScalingIn", format!("{names} are empty and end"));
+            let verbs = if leaving.len() == 1 { "is empty and ends" } else { "are empty and end" };
+            plan.doing("ScalingIn", format!("{names} {verbs}"));
             wanted
         }
         _ => {
