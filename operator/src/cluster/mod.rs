@@ -43,7 +43,8 @@ const KIND: &str = "KafkaCluster";
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
 /// When something that has to wait is looked at again, should no watch tell before.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
+/// What is not done within this time has failed: a connection that leads nowhere is not waited for until it is found to be dead.
+const STEP_TIME_MAX: Duration = Duration::from_secs(30);
 /// A cluster that was ready is not said to be silent before it has had as long to answer an operator that starts.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -56,6 +57,9 @@ pub enum Error {
     Act(#[from] ActError),
     #[error("the status could not be written: {0}")]
     Status(kube::Error),
+    /// Nobody has answered, and nobody has said that nobody will.
+    #[error("no answer within {} seconds while {doing}", .after.as_secs())]
+    Silence { doing: &'static str, after: Duration },
 }
 
 impl Error {
@@ -76,6 +80,7 @@ impl Error {
             Error::Put(_) => "object",
             Error::Act(_) => "action",
             Error::Status(_) => "status",
+            Error::Silence { .. } => "silence",
         }
     }
 }
@@ -83,6 +88,8 @@ impl Error {
 /// What all runs share.
 struct Room {
     began: Instant,
+    /// For each step: putting objects, acting, telling.
+    step_time_max: Duration,
     context: Arc<Context>,
     caches: Caches,
     defaults: Defaults,
@@ -105,6 +112,7 @@ pub async fn run(
     let store = context.clusters.clone();
     let room = Arc::new(Room {
         began: Instant::now(),
+        step_time_max: STEP_TIME_MAX,
         context: context.clone(),
         caches,
         defaults,
@@ -199,8 +207,13 @@ impl Room {
             let text = format!("waiting for addresses outside of {}", plan::named(&missing, "broker", "brokers"));
             plan.doing.insert(0, plan::Doing { reason: "WaitingForAddresses", message: text });
         }
-        let mut failure = self.put(&shelf, &resources, &mut plan).await;
-        let waits = self.act(cluster, &link, &mut plan, &mut failure).await;
+        let put = self.within("putting objects", self.put(&shelf, &resources, &mut plan)).await;
+        let mut failure = put.unwrap_or_else(|silence| Some(noted(silence, &mut plan)));
+        let acted = self.within("acting", self.act(cluster, &link, &mut plan, &mut failure)).await;
+        let waits = acted.unwrap_or_else(|silence| {
+            failure = Some(noted(silence, &mut plan));
+            false
+        });
         if failure.is_none()
             && let Some(left) = self.hears_soon(&situation, &link)
         {
@@ -223,6 +236,12 @@ impl Room {
     fn hears_soon(&self, situation: &Situation, link: &Link) -> Option<Duration> {
         let may_answer = situation.was_ready && link.last().is_none() && !admin_addresses(situation).is_empty();
         FIRST_ANSWER_WITHIN.checked_sub(self.began.elapsed()).filter(|_| may_answer)
+    }
+
+    /// Errors: nobody has answered.
+    async fn within<T>(&self, doing: &'static str, step: impl Future<Output = T>) -> Result<T, Error> {
+        let after = self.step_time_max;
+        tokio::time::timeout(after, step).await.map_err(|_| Error::Silence { doing, after })
     }
 
     async fn put(&self, shelf: &Shelf<'_>, resources: &resources::Resources, plan: &mut Plan) -> Option<Error> {
@@ -315,10 +334,10 @@ impl Room {
             return Ok(Action::await_change());
         }
         self.told.lock().expect("no panic while held").insert(key, Instant::now());
-        let written = write::status(&self.context, cluster, before, &status).await;
+        let written = self.within("writing the status", write::status(&self.context, cluster, before, &status)).await?;
         written.map_err(Error::Status)?;
         if turned {
-            self.announce(cluster, before, &status).await;
+            self.within("writing events", self.announce(cluster, before, &status)).await?;
         }
         Ok(Action::await_change())
     }
@@ -350,6 +369,12 @@ impl Room {
         self.seen.forget(key);
         self.retries.succeeded(key);
     }
+}
+
+/// The status says of a step that was given up, too.
+fn noted(silence: Error, plan: &mut Plan) -> Error {
+    plan.troubles.push(Trouble { reason: "NoAnswer", message: silence.to_string() });
+    silence
 }
 
 fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {

@@ -23,6 +23,8 @@ pub enum Failure {
     Code(u16),
     /// The connection breaks.
     Broken,
+    /// There is never an answer.
+    Silence,
     /// It is done, and the connection breaks before the answer.
     Unheard,
     /// The namespace is being deleted: nothing can be made in it.
@@ -130,37 +132,41 @@ impl FakeKubernetes {
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await.expect("a body in memory");
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let mut inner = self.inner();
-        let path = parts.uri.path().to_owned();
-        if inner.writes_left == Some(0) {
-            return Err(std::io::Error::other("nobody answers"));
+        let answered = self.inner().answer(&parts.method, parts.uri.path(), body);
+        match answered {
+            Ok(answer) => Ok(answer),
+            Err(Failure::Silence) => std::future::pending().await,
+            Err(_) => Err(std::io::Error::other("the connection is broken")),
         }
-        let mut is_unheard = false;
-        if parts.method != Method::GET {
-            if let Some(left) = &mut inner.writes_left {
-                *left -= 1;
-            }
-            inner.writes.push(Write { what: format!("{} {}", parts.method, shortened(&path)), body: body.clone() });
-            match inner.failures.pop_front().flatten() {
-                Some(Failure::Code(code)) => return Ok(failed(code)),
-                Some(Failure::NamespaceEnds) => return Ok(respond(403, &namespace_ends())),
-                Some(Failure::Broken) => return Err(broken()),
-                Some(Failure::Unheard) => is_unheard = true,
-                None => {}
-            }
-        }
-        let done = inner.act(&parts.method, &path, body);
-        if is_unheard {
-            return Err(broken());
-        }
-        Ok(match done {
-            Ok(object) => respond(200, &object),
-            Err(code) => failed(code),
-        })
     }
 }
 
 impl Inner {
+    /// Errors: it is not answered, but fails in this way.
+    fn answer(&mut self, method: &Method, path: &str, body: Value) -> Result<Response<Body>, Failure> {
+        if self.writes_left == Some(0) {
+            return Err(Failure::Broken);
+        }
+        let mut failure = None;
+        if method != Method::GET {
+            self.writes_left = self.writes_left.map(|left| left - 1);
+            self.writes.push(Write { what: format!("{method} {}", shortened(path)), body: body.clone() });
+            failure = self.failures.pop_front().flatten();
+        }
+        match failure {
+            Some(Failure::Code(code)) => return Ok(failed(code)),
+            Some(Failure::NamespaceEnds) => return Ok(respond(403, &namespace_ends())),
+            Some(failure @ (Failure::Broken | Failure::Silence)) => return Err(failure),
+            Some(Failure::Unheard) | None => {}
+        }
+        let done = self.act(method, path, body);
+        match (failure, done) {
+            (Some(unheard), _) => Err(unheard),
+            (None, Ok(object)) => Ok(respond(200, &object)),
+            (None, Err(code)) => Ok(failed(code)),
+        }
+    }
+
     fn act(&mut self, method: &Method, path: &str, body: Value) -> Result<Value, u16> {
         match *method {
             Method::GET => self.objects.get(path).cloned().ok_or(404),
@@ -247,10 +253,6 @@ fn shortened(path: &str) -> &str {
         Some((_, rest)) => rest,
         None => path,
     }
-}
-
-fn broken() -> std::io::Error {
-    std::io::Error::other("the connection is broken")
 }
 
 fn namespace_ends() -> Value {

@@ -5,7 +5,7 @@ use crate::admin::{ClusterKey, Links};
 use crate::cluster::caches::Caches;
 use crate::cluster::situation::Process;
 use crate::cluster::validate::Defaults;
-use crate::cluster::{Error, Room};
+use crate::cluster::{Error, Room, STEP_TIME_MAX};
 use crate::context::Context;
 use crate::crd::{Condition, KafkaCluster, KafkaClusterStatus, KafkaTopic};
 use crate::metrics::Metrics;
@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Reconciling more often than this without coming to rest is going round in circles.
@@ -109,6 +109,11 @@ impl Bench {
     pub fn restart(&mut self) {
         (self.room, self.watches) = started(&self.kubernetes);
         self.reached.clear();
+    }
+
+    /// The operator waits for no answer for longer than this.
+    pub fn wait_at_most(&mut self, time: Duration) {
+        Arc::get_mut(&mut self.room).expect("nothing is under way").step_time_max = time;
     }
 
     /// Reconciles what the caches show, as the controller does, and lets the watches deliver what came of it.
@@ -285,6 +290,7 @@ fn started(kubernetes: &FakeKubernetes) -> (Arc<Room>, Watches) {
     let defaults = Defaults { image: "example.com/barnabas:1".into(), cluster_domain: "cluster.local".into() };
     let room = Room {
         began: Instant::now(),
+        step_time_max: STEP_TIME_MAX,
         context: Arc::new(context),
         caches,
         defaults,

@@ -3,6 +3,7 @@
 use super::bench::Bench;
 use crate::cluster::{Error, failed};
 use crate::testing::kubernetes::Failure;
+use std::time::Duration;
 
 const FAILURES: [Failure; 5] =
     [Failure::Code(409), Failure::Code(429), Failure::Code(500), Failure::Broken, Failure::Unheard];
@@ -97,4 +98,35 @@ async fn an_object_that_cannot_be_put_right_degrades_a_cluster_that_serves() {
         "which object: {:?}",
         bench.says("Degraded")
     );
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_not_waited_for() {
+    let mut bench = Bench::new(&["c"]).await;
+    bench.wait_at_most(Duration::from_millis(200));
+    bench.apply("c", |_| ());
+    bench.kubernetes.fail([Failure::Silence]);
+    let error = bench.outcome("c").await.unwrap_err();
+    assert!(matches!(error, Error::Silence { .. }), "{error}");
+    assert_eq!(bench.says("Degraded"), "Degraded True NoAnswer");
+    bench.kubernetes.fail([Failure::Silence; 2]);
+    bench.outcome("c").await.unwrap_err();
+    bench.converge("c").await;
+    assert_eq!(bench.says("Ready"), "Ready True Ready");
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_answer_calls_is_told_of() {
+    let mut bench = Bench::settled().await;
+    bench.wait_at_most(Duration::from_millis(200));
+    bench.admins["c"].change(|state| state.is_mute = true);
+    bench.container("c-broker-1", 0, serde_json::json!({ "terminated": { "exitCode": 1 } }));
+    bench.remove("configmaps/c-config");
+    bench.outcome("c").await.unwrap_err();
+    assert!(bench.get("configmaps/c-config").is_some(), "what Kubernetes holds is put right all the same");
+    assert_eq!(bench.says("Degraded"), "Degraded True NoAnswer");
+    bench.admins["c"].change(|state| state.is_mute = false);
+    bench.container("c-broker-1", 1, serde_json::json!({ "running": {} }));
+    bench.converge("c").await;
+    assert_eq!(bench.says("Degraded"), "Degraded False Healthy");
 }
