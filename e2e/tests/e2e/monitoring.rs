@@ -17,7 +17,8 @@ fn prometheus_finds_brokers_and_operator_and_what_they_tell() {
         let operators = variable("BARNABAS_E2E_OPERATOR_NAMESPACE", "barnabas-system");
         let prometheus = Prometheus::start(&space.client(), &[namespace, &operators]).await?;
         prometheus.gives("barnabas_operator_leader == 1", 1, PATIENCE).await?;
-        let ready = format!("barnabas_operator_cluster_ready{{cluster=\"orders\", exported_namespace=\"{namespace}\"}} == 1");
+        let ready =
+            format!("barnabas_operator_cluster_ready{{cluster=\"orders\", exported_namespace=\"{namespace}\"}} == 1");
         prometheus.gives(&ready, 1, PATIENCE).await?;
         let of = |name: &str| format!("{name}{{namespace=\"{namespace}\"}}");
         prometheus.gives(&format!("{} == 1", of("up")), 3, PATIENCE).await?;

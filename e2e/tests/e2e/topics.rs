@@ -39,7 +39,11 @@ fn a_topic_is_made_changed_and_deleted_as_its_resource_says() {
         is(&client, &[1; 5], "604800000").await?;
 
         topic.delete().await?;
-        eventually("end of the topic", PATIENCE, async || Ok(ensure!(client.replicas("payments")?.is_none()))).await?;
+        let is_gone = async || {
+            ensure!(client.replicas("payments")?.is_none(), "the topic is there");
+            Ok(())
+        };
+        eventually("end of the topic", PATIENCE, is_gone).await?;
         load.finish().await?;
         Ok(())
     });

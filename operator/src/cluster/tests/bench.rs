@@ -286,7 +286,8 @@ fn started(kubernetes: &FakeKubernetes) -> (Arc<Room>, Watches) {
     let client = kubernetes.client();
     let recorder = Recorder::new(client.clone(), Reporter::from("test"));
     let links = Arc::new(Links::new(sender));
-    let context = Context { client, links, metrics: Arc::new(Metrics::default()), recorder, clusters, topics };
+    let (metrics, scope) = (Arc::new(Metrics::default()), String::new());
+    let context = Context { client, links, metrics, recorder, clusters, topics, scope };
     let defaults = Defaults { image: "example.com/barnabas:1".into(), cluster_domain: "cluster.local".into() };
     let room = Room {
         began: Instant::now(),
