@@ -9,7 +9,7 @@ use crate::cluster::{Error, Room, STEP_TIME_MAX};
 use crate::context::Context;
 use crate::crd::{Condition, KafkaCluster, KafkaClusterStatus, KafkaTopic};
 use crate::metrics::Metrics;
-use crate::resources::ports;
+use crate::resources::{names, ports};
 use crate::retry::Retries;
 use crate::testing::admin::{Call, FakeAdmin};
 use crate::testing::kubernetes::{FakeKubernetes, Write};
@@ -144,7 +144,8 @@ impl Bench {
     pub async fn settle(&mut self, name: &str) {
         let admin = &self.admins[name];
         let address: SocketAddr = admin.address.parse().unwrap();
-        let processes = workloads::settle(&self.kubernetes, name, &address.ip().to_string());
+        let mut processes = workloads::settle(&self.kubernetes, name, &address.ip().to_string());
+        processes.retain(|id, _| *id < names::FIRST_CONTROLLER_ID);
         admin.change(|state| state.set_processes(&processes));
         self.deliver();
         self.hear(name).await;
@@ -193,6 +194,14 @@ impl Bench {
             view.is_live && *view.state == state.cluster && topics.eq(state.topics.values().cloned())
         })
         .await;
+    }
+
+    /// Returns once the API server has it so, delivering what happens meanwhile.
+    pub async fn sees(&mut self, suits: impl Fn(&FakeKubernetes) -> bool) {
+        while !suits(&self.kubernetes) {
+            let (object, is_there) = self.watches.changes.recv().await.expect("the API server goes on");
+            self.watches.tell(&object, is_there);
+        }
     }
 
     /// What was written since this was asked last, as `PATCH statefulsets/c-broker` and `Event Ready`.
@@ -312,8 +321,12 @@ struct Watches {
 impl Watches {
     fn deliver(&mut self) {
         while let Ok((object, is_there)) = self.changes.try_recv() {
-            self.takers.iter_mut().for_each(|taker| taker(&object, is_there));
+            self.tell(&object, is_there);
         }
+    }
+
+    fn tell(&mut self, object: &Value, is_there: bool) {
+        self.takers.iter_mut().for_each(|taker| taker(object, is_there));
     }
 
     /// A store that shows those of `all` that are of its kind, and what the watches deliver.

@@ -1,7 +1,9 @@
 //! What is not the operator's: foreign objects, paused, stopped and invalid clusters, and other clusters.
 
-use super::bench::{Bench, path};
+use super::bench::{Bench, key, path};
 use crate::testing::admin::Call;
+use crate::testing::kubernetes::FakeKubernetes;
+use futures::StreamExt;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -130,7 +132,7 @@ async fn a_cluster_that_does_not_answer_holds_up_no_other() {
     bench.admins["c"].change(|state| state.is_mute = true);
     bench.container("c-broker-1", 0, json!({ "terminated": { "exitCode": 1 } }));
     let clusters = bench.room.context.clusters.clone();
-    let mute = clusters.get(&super::bench::key("c").object_ref()).unwrap();
+    let mute = clusters.get(&key("c").object_ref()).unwrap();
     let hangs = tokio::spawn(crate::cluster::reconcile(mute, bench.room.clone()));
     bench.apply("other", |cluster| cluster.spec.brokers.replicas = 4);
     tokio::time::timeout(Duration::from_secs(8), bench.converge("other")).await.expect("nothing holds it up");
@@ -150,4 +152,45 @@ async fn an_object_of_one_cluster_is_not_taken_for_that_of_another() {
     bench.converge("other").await;
     assert_eq!(bench.get("statefulsets/c-broker").unwrap()["spec"]["replicas"], 3);
     assert_eq!(bench.converge("c").await.0, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_controller_looks_after_clusters_side_by_side() {
+    let mut bench = Bench::new(&["c", "other"]).await;
+    bench.apply("c", |_| ());
+    bench.converge("c").await;
+    bench.admins["c"].change(|state| state.is_mute = true);
+    bench.apply("c", |cluster| cluster.spec.image = Some("example.com/barnabas:2".into()));
+    bench.apply("other", |_| ());
+    let cluster = |name| bench.room.context.clusters.get(&key(name).object_ref()).map(|it| Ok((*it).clone()));
+    let clusters = futures::stream::iter(["c", "other"].into_iter().filter_map(cluster).collect::<Vec<_>>());
+    let room = &bench.room;
+    let running = tokio::spawn(crate::cluster::run(
+        room.context.clone(),
+        room.caches.clone(),
+        room.defaults.clone(),
+        clusters.chain(futures::stream::pending()),
+        futures::stream::pending(),
+    ));
+    let is_made = |kubernetes: &FakeKubernetes| kubernetes.get(&path("statefulsets/other-broker")).is_some();
+    let made = tokio::time::timeout(Duration::from_secs(8), bench.sees(is_made));
+    made.await.expect("a restart of c waits for an answer, and other does not");
+    assert!(bench.get("pods/c-broker-1").is_some());
+    bench.admins["c"].change(|state| state.is_mute = false);
+    bench.sees(|kubernetes| kubernetes.get(&path("pods/c-broker-1")).is_none()).await;
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_being_deleted_is_left_to_kubernetes() {
+    let mut bench = Bench::settled().await;
+    bench.apply("c", |cluster| {
+        let finalizer = "example.com/kept".to_owned();
+        cluster.metadata.finalizers = Some(vec![finalizer]);
+        cluster.metadata.deletion_timestamp = Some(crate::context::now());
+    });
+    bench.remove("configmaps/c-config");
+    bench.remove("pods/c-broker-1");
+    assert_eq!(bench.reconcile("c").await, [""; 0]);
+    assert_eq!(bench.admins["c"].calls(), []);
 }

@@ -2,6 +2,7 @@
 
 use super::bench::Bench;
 use crate::admin::proto::{DeclareDeadRequest, DrainLeadersRequest, Reason};
+use crate::crd::ControllerMode;
 use crate::testing::admin::Call;
 use serde_json::json;
 
@@ -114,4 +115,22 @@ async fn a_rolling_restart_stops_at_a_pod_that_does_not_come_back() {
     bench.apply("c", |cluster| cluster.spec.image = Some("example.com/barnabas:3".into()));
     bench.converge("c").await;
     assert_eq!(bench.says("Ready"), "Ready True Ready");
+}
+
+#[tokio::test]
+async fn controllers_of_their_own_are_restarted_before_the_brokers_but_for_the_active_one() {
+    let mut bench = Bench::new(&["c"]).await;
+    bench.admins["c"].change(|state| state.cluster.active_controller_id = Some(1000));
+    bench.apply("c", |cluster| {
+        cluster.spec.controllers.mode = ControllerMode::Dedicated;
+        cluster.spec.controllers.storage = Some(Default::default());
+    });
+    let made: Vec<String> = bench.reconcile("c").await.into_iter().filter(|it| it.contains("statefulsets")).collect();
+    assert_eq!(made, ["PATCH statefulsets/c-controller", "PATCH statefulsets/c-broker"]);
+    bench.converge("c").await;
+    assert_eq!(bench.says("Ready"), "Ready True Ready");
+    bench.apply("c", |cluster| cluster.spec.image = Some("example.com/barnabas:2".into()));
+    let (writes, _) = bench.converge("c").await;
+    let deleted: Vec<&str> = writes.iter().filter_map(|write| write.strip_prefix("DELETE pods/c-")).collect();
+    assert_eq!(deleted, ["controller-1001", "controller-1002", "broker-0", "broker-1", "broker-2", "controller-1000"]);
 }
