@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn losses_doubles_disorder_and_failures_are_found() {
-        let wrong: [(&[(u64, i64)], &[(u64, i64)], &str); 5] = [
+        type Records = &'static [(u64, i64)];
+        let wrong: [(Records, Records, &str); 5] = [
             (&ALL, &ALL[..2], "2 records were read of 3"),
             (&ALL, &[(0, 0), (1, 1), (1, 2), (2, 3)], "record 1 was read where 2 comes next, at offset 2"),
             (&ALL, &[(0, 0), (2, 1), (1, 3)], "record 2 was read where 1 comes next, at offset 1"),

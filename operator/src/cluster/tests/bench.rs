@@ -312,10 +312,13 @@ fn started(kubernetes: &FakeKubernetes) -> (Arc<Room>, Watches) {
     (Arc::new(room), watches)
 }
 
+/// Takes an object, and whether it is there still.
+type Taker = Box<dyn FnMut(&Value, bool) + Send>;
+
 /// The watches of one run of the operator. Objects without the label of a cluster are told to nobody, as by the API server.
 struct Watches {
     changes: UnboundedReceiver<(Value, bool)>,
-    takers: Vec<Box<dyn FnMut(&Value, bool) + Send>>,
+    takers: Vec<Taker>,
 }
 
 impl Watches {

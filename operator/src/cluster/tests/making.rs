@@ -167,7 +167,8 @@ fn normalise(value: &mut Value) {
 #[tokio::test]
 async fn what_was_deleted_or_changed_comes_back_and_is_counted() {
     let mut bench = Bench::settled().await;
-    let changes: [(&str, &str, fn(&mut Value)); 4] = [
+    type Change = fn(&mut Value);
+    let changes: [(&str, &str, Change); 4] = [
         ("configmaps/c-config", "ConfigMap", |it| it["data"]["0.properties"] = "".into()),
         ("services/c-bootstrap", "Service", |it| it["spec"]["ports"][0]["port"] = 1.into()),
         ("statefulsets/c-broker", "StatefulSet", |it| {
