@@ -6,22 +6,26 @@
 //! - Waiting is done by watches: Kubernetes' and the link's. Nothing is polled.
 
 mod act;
+mod addresses;
 pub mod caches;
 mod objects;
 mod observe;
 pub mod plan;
+mod processes;
 pub mod situation;
 mod status;
+mod tell;
 pub mod validate;
 mod wanted;
 
 use crate::admin::{ClusterKey, Link};
 use crate::context::Context;
-use crate::crd::{Bootstrap, Condition, ConditionStatus, KafkaCluster, KafkaClusterStatus, KafkaTopic, Placement};
-use crate::resources::{self, Quorum, ValidCluster, external, labels, names, ports};
+use crate::crd::{KafkaCluster, KafkaTopic, Placement};
+use crate::resources::{self, ValidCluster, external, names};
 use crate::retry::Retries;
 use crate::write;
 use act::{ActError, Hands};
+use addresses::{admin_addresses, external_addresses, facts};
 use caches::Caches;
 use futures::{Stream, StreamExt};
 use kube::ResourceExt;
@@ -31,7 +35,8 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use objects::{PutError, Seen, Shelf};
 use plan::{Plan, Trouble};
-use situation::{Process, Situation};
+use processes::Processes;
+use situation::Situation;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -39,8 +44,6 @@ use tracing::{debug, warn};
 use validate::Defaults;
 
 const KIND: &str = "KafkaCluster";
-/// Between two writes of a status in which nothing but words and numbers have changed.
-const STATUS_PAUSE: Duration = Duration::from_secs(1);
 /// When something that has to wait is looked at again, should no watch tell before.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// What is not done within this time has failed: a connection that leads nowhere is not waited for until it is found to be dead.
@@ -96,8 +99,7 @@ struct Room {
     retries: Retries<ClusterKey>,
     /// When each status was written last.
     told: Mutex<HashMap<ClusterKey, Instant>>,
-    /// The incarnation that each broker had when its process was last known to run.
-    incarnations: Mutex<HashMap<ClusterKey, BTreeMap<i32, String>>>,
+    processes: Processes,
     seen: Seen,
 }
 
@@ -118,7 +120,7 @@ pub async fn run(
         defaults,
         retries: Retries::default(),
         told: Mutex::default(),
-        incarnations: Mutex::default(),
+        processes: Processes::default(),
         seen: Seen::default(),
     });
     let (forgetting, known) = (room.clone(), store.clone());
@@ -189,7 +191,7 @@ impl Room {
         let link = self.context.links.reach(&key, admin_addresses(&situation));
         situation.view = link.live();
         situation.placements = self.placements(&key);
-        situation.incarnations = self.incarnations(&key, &situation);
+        situation.incarnations = self.processes.learn(&key, &situation);
         let mut plan = plan::plan(&situation);
         let inputs = wanted::inputs(valid, &situation, &plan, &addresses, self.racks(valid));
         let shelf = Shelf {
@@ -298,17 +300,6 @@ impl Room {
         topics.iter().filter_map(placement).collect()
     }
 
-    /// What was known of the processes before, after it has been brought up to date.
-    fn incarnations(&self, key: &ClusterKey, situation: &Situation) -> BTreeMap<i32, String> {
-        let mut all = self.incarnations.lock().expect("no panic while held");
-        let known = all.entry(key.clone()).or_default();
-        let runs = |id| situation.pod(id).is_some_and(|pod| pod.process == Process::Running && !pod.node_is_lost);
-        for broker in situation.brokers().iter().filter(|broker| !broker.fenced && runs(broker.id)) {
-            known.insert(broker.id, broker.incarnation.clone());
-        }
-        known.clone()
-    }
-
     fn racks(&self, valid: &ValidCluster) -> BTreeMap<String, String> {
         let Some(label) = &valid.rack_label else { return BTreeMap::new() };
         let nodes = self.caches.nodes.state();
@@ -317,55 +308,11 @@ impl Room {
         resources::racks(named.iter().map(|(name, labels)| (name.as_str(), labels)), label)
     }
 
-    /// Writes a status that says something new, and tells people of what turned. When to look again.
-    async fn tell(&self, cluster: &KafkaCluster, status: KafkaClusterStatus) -> Result<Action, Error> {
-        let key = key(cluster);
-        let before = cluster.status.as_ref();
-        let is_ready = condition(&status.conditions, "Ready").is_some_and(|it| it.status == ConditionStatus::True);
-        self.context.metrics.cluster_ready(&key.namespace, &key.name, is_ready);
-        let turned = before.is_none_or(|before| reasons(&before.conditions) != reasons(&status.conditions));
-        if !turned && before != Some(&status) {
-            let last = self.told.lock().expect("no panic while held").get(&key).copied();
-            if let Some(left) = last.and_then(|last| STATUS_PAUSE.checked_sub(last.elapsed())) {
-                return Ok(Action::requeue(left));
-            }
-        }
-        if before == Some(&status) {
-            return Ok(Action::await_change());
-        }
-        self.told.lock().expect("no panic while held").insert(key, Instant::now());
-        let written = self.within("writing the status", write::status(&self.context, cluster, before, &status)).await?;
-        written.map_err(Error::Status)?;
-        if turned {
-            self.within("writing events", self.announce(cluster, before, &status)).await?;
-        }
-        Ok(Action::await_change())
-    }
-
-    /// Events for conditions that turned.
-    async fn announce(&self, cluster: &KafkaCluster, before: Option<&KafkaClusterStatus>, now: &KafkaClusterStatus) {
-        let was = |type_| before.and_then(|before| condition(&before.conditions, type_));
-        let trouble = condition(&now.conditions, "Degraded").filter(|is| is.status == ConditionStatus::True);
-        for (type_, event) in [("Ready", EventType::Normal), ("Degraded", EventType::Warning)] {
-            let Some(is) = condition(&now.conditions, type_).filter(|is| is.status == ConditionStatus::True) else {
-                continue;
-            };
-            // A cluster that serves although something is wrong gives that as its reason: it is said once.
-            let is_said = type_ == "Ready" && trouble.is_some_and(|trouble| trouble.reason == is.reason);
-            if is_said {
-                continue;
-            }
-            if was(type_).is_none_or(|was| was.status != is.status || was.reason != is.reason) {
-                self.context.tell(cluster, event, &is.reason, is.message.clone()).await;
-            }
-        }
-    }
-
     fn forget(&self, key: &ClusterKey) {
         self.context.links.forget(key);
         self.context.metrics.forget_cluster(&key.namespace, &key.name);
         self.told.lock().expect("no panic while held").remove(key);
-        self.incarnations.lock().expect("no panic while held").remove(key);
+        self.processes.forget(key);
         self.seen.forget(key);
         self.retries.succeeded(key);
     }
@@ -375,58 +322,6 @@ impl Room {
 fn noted(silence: Error, plan: &mut Plan) -> Error {
     plan.troubles.push(Trouble { reason: "NoAnswer", message: silence.to_string() });
     silence
-}
-
-fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|condition| condition.type_ == type_)
-}
-
-fn reasons(conditions: &[Condition]) -> Vec<(&str, ConditionStatus, &str)> {
-    conditions.iter().map(|it| (it.type_.as_str(), it.status, it.reason.as_str())).collect()
-}
-
-/// Where the admin listeners of the nodes that run are.
-fn admin_addresses(situation: &Situation) -> BTreeMap<i32, String> {
-    let running = situation.pods.iter().filter(|pod| pod.process == Process::Running && !pod.node_is_lost);
-    let address = |ip: &String| match ip.contains(':') {
-        true => format!("[{ip}]:{}", ports::ADMIN.number),
-        false => format!("{ip}:{}", ports::ADMIN.number),
-    };
-    running.filter_map(|pod| Some((pod.id, address(pod.ip.as_ref()?)))).collect()
-}
-
-/// The addresses outside that Kubernetes has given the brokers' services.
-fn external_addresses(
-    key: &ClusterKey,
-    valid: &ValidCluster,
-    caches: &Caches,
-) -> BTreeMap<i32, resources::ExternalAddress> {
-    let Some(listener) = &valid.external else { return BTreeMap::new() };
-    let address = |service: &Arc<k8s_openapi::api::core::v1::Service>| {
-        let id = names::external_service_id(&key.name, &service.name_any())?;
-        Some((id, external::address(listener, service)?))
-    };
-    caches::of(&caches.services, key).iter().filter_map(address).collect()
-}
-
-/// What the status says of a cluster beside how it is.
-fn facts(valid: &ValidCluster, key: &ClusterKey, caches: &Caches) -> status::Facts {
-    let external = valid.external.as_ref().and_then(|listener| {
-        let name = names::external_bootstrap_service(&key.name);
-        let service = caches.services.get(&ObjectRef::new(&name).within(&key.namespace))?;
-        let address = external::address(listener, &service)?;
-        let host = address.host.or_else(|| wanted::some_node(caches))?;
-        Some(format!("{host}:{}", address.port))
-    });
-    status::Facts {
-        bootstrap: Bootstrap { internal: valid.internal_bootstrap(), external },
-        selector: labels::selector_text(&key.name),
-        version: valid.version().to_owned(),
-        combined_controllers: match valid.controllers {
-            Quorum::Combined(count) => count,
-            Quorum::Dedicated(_) => 0,
-        },
-    }
 }
 
 #[cfg(test)]

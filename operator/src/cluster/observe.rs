@@ -80,10 +80,17 @@ fn pod(cluster: &str, pod: &core::Pod, nodes: &[Arc<Node>], rack_label: Option<&
         node: node_name,
         rack,
         process: process(pod),
+        container: container(pod),
         is_ready: is_said_ready && !node_is_lost,
         ends: pod.metadata.deletion_timestamp.is_some(),
         node_is_lost,
     })
+}
+
+/// Names one run of the container: another one after each restart.
+fn container(pod: &core::Pod) -> Option<String> {
+    let restarts = pod.status.as_ref()?.container_statuses.as_ref()?.first()?.restart_count;
+    Some(format!("{}/{restarts}", pod.uid()?))
 }
 
 /// How the process of a pod is, from its container and, before there is one, from the pod.

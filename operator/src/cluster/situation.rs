@@ -70,6 +70,8 @@ pub struct Pod {
     pub node: Option<String>,
     pub rack: Option<String>,
     pub process: Process,
+    /// Its container, which is another one after each start.
+    pub container: Option<String>,
     pub is_ready: bool,
     /// It is being deleted.
     pub ends: bool,

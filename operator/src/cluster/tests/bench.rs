@@ -3,6 +3,7 @@
 
 use crate::admin::{ClusterKey, Links};
 use crate::cluster::caches::Caches;
+use crate::cluster::processes::Processes;
 use crate::cluster::situation::Process;
 use crate::cluster::validate::Defaults;
 use crate::cluster::{Error, Room, STEP_TIME_MAX};
@@ -306,7 +307,7 @@ fn started(kubernetes: &FakeKubernetes) -> (Arc<Room>, Watches) {
         defaults,
         retries: Retries::default(),
         told: Mutex::default(),
-        incarnations: Mutex::default(),
+        processes: Processes::default(),
         seen: Default::default(),
     };
     (Arc::new(room), watches)
