@@ -8,6 +8,7 @@
 //! - [`rebalance`]: where replicas go. Pure.
 //! - [`admin`]: the links to the clusters, by the brokers' admin service.
 //! - [`write`](mod@write): how anything is written to the API server.
+//! - [`watching`]: what watches tell, and when.
 //! - [`run`]: everything wired together.
 
 pub mod admin;
@@ -22,4 +23,5 @@ pub mod run;
 #[cfg(test)]
 mod testing;
 pub mod topic;
+pub mod watching;
 pub mod write;

@@ -9,15 +9,18 @@ use kube::Client;
 use kube_lease_manager::LeaseManagerBuilder;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 /// Seconds for which leadership holds without being renewed: another replica takes over after at most as long.
-const LEASE_SECONDS: u64 = 15;
+const LEASE_SECONDS: u64 = 10;
 /// Seconds before its end at which it is renewed.
-const LEASE_GRACE_SECONDS: u64 = 5;
+const LEASE_GRACE_SECONDS: u64 = 4;
+/// How long a stop waits until the lease is given back.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Runs clusters of Barnabas on Kubernetes, from KafkaCluster and KafkaTopic resources.
 #[derive(Parser)]
@@ -78,14 +81,18 @@ async fn operate(arguments: Arguments) -> anyhow::Result<()> {
     let served = tokio::spawn(http::serve(listener, site, until(stopping.clone())));
     let client = Client::try_default().await.context("cannot find a Kubernetes: neither in a pod nor by KUBECONFIG")?;
     readiness.set(true);
-    let led = lead(arguments, client, metrics, stopping);
+    let mut led = std::pin::pin!(lead(arguments, client, metrics, stopping));
     let ended = tokio::select! {
-        ended = led => ended,
-        _ = terminated.recv() => Ok(()),
-        _ = interrupted.recv() => Ok(()),
+        ended = &mut led => Some(ended),
+        _ = terminated.recv() => None,
+        _ = interrupted.recv() => None,
     };
     readiness.set(false);
     stop.send_replace(true);
+    let ended = match ended {
+        Some(ended) => ended,
+        None => tokio::time::timeout(STOP_TIME_MAX, led).await.unwrap_or(Ok(())),
+    };
     served.await.ok();
     info!("stopped");
     ended
@@ -122,7 +129,10 @@ async fn lead(
         .context("cannot take part in the election of a leader")?;
     let (mut leads, held) = lease.watch().await;
     info!(lease = arguments.lease_name, "waiting to lead");
-    leads.wait_for(|leads| *leads).await.context("the lease can no longer be followed")?;
+    tokio::select! {
+        leads = leads.wait_for(|leads| *leads) => drop(leads.context("the lease can no longer be followed")?),
+        () = until(stopping.clone()) => return Ok(()),
+    }
     info!("this replica leads");
     metrics.leader.set(1);
     tokio::select! {

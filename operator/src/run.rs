@@ -8,6 +8,7 @@ use crate::context::{Context, FIELD_MANAGER};
 use crate::crd::{KafkaCluster, KafkaTopic};
 use crate::metrics::Metrics;
 use crate::topic;
+use crate::watching::touched;
 use futures::{Stream, StreamExt, future};
 use kube::api::Api;
 use kube::runtime::events::{Recorder, Reporter};
@@ -61,20 +62,19 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
     let watched_clusters = watcher(api::<KafkaCluster>(client, namespace), watcher::Config::default())
         .default_backoff()
         .modify(|cluster| cluster.managed_fields_mut().clear())
-        .reflect(clusters_written)
-        .touched_objects()
-        // Topics wait for their clusters.
-        .inspect(move |cluster| {
-            if let Ok(cluster) = cluster {
-                let key = ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any());
-                touched_clusters.send(Change::Cluster(key)).ok();
-            }
-        });
+        .reflect(clusters_written);
+    // Topics wait for their clusters.
+    let watched_clusters = touched(watched_clusters, context.clusters.clone()).inspect(move |cluster| {
+        if let Ok(cluster) = cluster {
+            let key = ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any());
+            touched_clusters.send(Change::Cluster(key)).ok();
+        }
+    });
     let watched_topics = watcher(api::<KafkaTopic>(client, namespace), watcher::Config::default())
         .default_backoff()
         .modify(|topic| topic.managed_fields_mut().clear())
-        .reflect(topics_written)
-        .touched_objects();
+        .reflect(topics_written);
+    let watched_topics = touched(watched_topics, context.topics.clone());
     let cluster_changes = split(changed, to_topics);
     let clusters = cluster::run(
         context.clone(),

@@ -6,6 +6,7 @@
 use crate::admin::ClusterKey;
 use crate::crd::KafkaCluster;
 use crate::resources::labels::CLUSTER as CLUSTER_LABEL;
+use crate::watching::touched;
 use futures::stream::SelectAll;
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
@@ -112,8 +113,8 @@ where
     let changed = watcher(api, watcher::Config::default().labels(CLUSTER_LABEL))
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
-        .reflect(writer)
-        .touched_objects();
+        .reflect(writer);
+    let changed = touched(changed, reader.clone());
     let concerned = goes_on(changed).filter_map(|object| future::ready(key(&object).map(|key| key.object_ref())));
     triggers.push(Box::pin(concerned));
     reader
@@ -131,8 +132,8 @@ fn nodes(client: &Client, clusters: Store<KafkaCluster>, triggers: &mut Triggers
                 status.images = None;
             }
         })
-        .reflect(writer)
-        .touched_objects();
+        .reflect(writer);
+    let changed = touched(changed, reader.clone());
     // Nodes report every few seconds that they live: that is no change.
     let mut matters = move |node: &Node| {
         let now = (is_ready(node), node.labels().clone());
