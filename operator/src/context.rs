@@ -9,6 +9,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::Store;
 use kube::{Client, Resource, ResourceExt};
 use std::sync::Arc;
+use tokio::sync::watch;
 use tracing::warn;
 
 /// The name under which the operator owns fields (server-side apply) and reports events.
@@ -21,6 +22,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     pub recorder: Recorder,
     pub clusters: Store<KafkaCluster>,
+    /// Whether `clusters` has read everything. The store itself is waited for by its controller, and wakes nobody else.
+    pub clusters_read: watch::Receiver<bool>,
     pub topics: Store<KafkaTopic>,
     /// The namespace that is looked after; empty: all.
     pub scope: String,

@@ -16,7 +16,7 @@ use kube::runtime::reflector::{ObjectRef, store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// What the operator is told when it starts.
 pub struct Settings {
@@ -46,12 +46,14 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
     let (changes, changed) = mpsc::unbounded_channel();
     let (clusters, clusters_written) = store();
     let (topics, topics_written) = store();
+    let (read, clusters_read) = watch::channel(false);
     let context = Arc::new(Context {
         client: client.clone(),
         links: Arc::new(Links::new(changes)),
         metrics,
         recorder: Recorder::new(client.clone(), reporter),
         clusters,
+        clusters_read,
         topics,
         scope: namespace.unwrap_or_default().to_owned(),
     });
@@ -62,7 +64,12 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
     let watched_clusters = watcher(api::<KafkaCluster>(client, namespace), watcher::Config::default())
         .default_backoff()
         .modify(|cluster| cluster.managed_fields_mut().clear())
-        .reflect(clusters_written);
+        .reflect(clusters_written)
+        .inspect(move |event| {
+            if matches!(event, Ok(watcher::Event::InitDone)) {
+                read.send_replace(true);
+            }
+        });
     // Topics wait for their clusters.
     let watched_clusters = touched(watched_clusters, context.clusters.clone()).inspect(move |cluster| {
         if let Ok(cluster) = cluster {

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tracing::warn;
 
 /// What the API server knows.
@@ -34,6 +35,8 @@ pub struct Caches {
     pub service_accounts: Store<ServiceAccount>,
     pub disruption_budgets: Store<PodDisruptionBudget>,
     pub nodes: Store<Node>,
+    /// Whether all of them have read everything.
+    pub(super) read: watch::Receiver<bool>,
 }
 
 /// Clusters of which something has changed.
@@ -44,40 +47,59 @@ impl Caches {
     /// concerned. A change of a node concerns all of `clusters`.
     pub fn new(client: &Client, namespace: Option<&str>, clusters: Store<KafkaCluster>) -> (Caches, Triggers) {
         let mut triggers = Triggers::new();
+        let stateful_sets = watched(client, namespace, &mut triggers);
+        let pods = watched(client, namespace, &mut triggers);
+        let claims = watched(client, namespace, &mut triggers);
+        let services = watched(client, namespace, &mut triggers);
+        let config_maps = watched(client, namespace, &mut triggers);
+        let service_accounts = watched(client, namespace, &mut triggers);
+        let disruption_budgets = watched(client, namespace, &mut triggers);
+        let nodes = nodes(client, clusters, &mut triggers);
+        let read = read(vec![
+            Box::pin(ready(Store::clone(&stateful_sets))),
+            Box::pin(ready(Store::clone(&pods))),
+            Box::pin(ready(Store::clone(&claims))),
+            Box::pin(ready(Store::clone(&services))),
+            Box::pin(ready(Store::clone(&config_maps))),
+            Box::pin(ready(Store::clone(&service_accounts))),
+            Box::pin(ready(Store::clone(&disruption_budgets))),
+            Box::pin(ready(Store::clone(&nodes))),
+        ]);
         let caches = Caches {
-            stateful_sets: watched(client, namespace, &mut triggers),
-            pods: watched(client, namespace, &mut triggers),
-            claims: watched(client, namespace, &mut triggers),
-            services: watched(client, namespace, &mut triggers),
-            config_maps: watched(client, namespace, &mut triggers),
-            service_accounts: watched(client, namespace, &mut triggers),
-            disruption_budgets: watched(client, namespace, &mut triggers),
-            nodes: nodes(client, clusters, &mut triggers),
+            stateful_sets,
+            pods,
+            claims,
+            services,
+            config_maps,
+            service_accounts,
+            disruption_budgets,
+            nodes,
+            read,
         };
         (caches, triggers)
     }
 
     /// Returns once everything that there is has been read.
     pub async fn ready(&self) {
-        let all = future::join_all([
-            Box::pin(ready(&self.stateful_sets)) as Pin<Box<dyn Future<Output = ()> + Send>>,
-            Box::pin(ready(&self.pods)),
-            Box::pin(ready(&self.claims)),
-            Box::pin(ready(&self.services)),
-            Box::pin(ready(&self.config_maps)),
-            Box::pin(ready(&self.service_accounts)),
-            Box::pin(ready(&self.disruption_budgets)),
-            Box::pin(ready(&self.nodes)),
-        ]);
-        all.await;
+        // An error means that the watches have ended: the operator does.
+        self.read.clone().wait_for(|read| *read).await.ok();
     }
 }
 
-async fn ready<K>(store: &Store<K>)
+/// Tells once these stores have read everything. A store wakes only one of those who wait for it, so nobody else may.
+fn read(stores: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>) -> watch::Receiver<bool> {
+    let (tell, read) = watch::channel(false);
+    tokio::spawn(async move {
+        future::join_all(stores).await;
+        tell.send_replace(true);
+    });
+    read
+}
+
+async fn ready<K>(store: Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
-    // An error means that the watch has ended: the operator does.
     store.wait_until_ready().await.ok();
 }
 

@@ -16,7 +16,10 @@ impl Room {
         let key = key(cluster);
         let before = cluster.status.as_ref();
         let is_ready = condition(&status.conditions, "Ready").is_some_and(|it| it.status == ConditionStatus::True);
-        self.context.metrics.cluster_ready(&key.namespace, &key.name, is_ready);
+        // One that has gone meanwhile is not to be counted again.
+        if self.context.clusters.get(&key.object_ref()).is_some() {
+            self.context.metrics.cluster_ready(&key.namespace, &key.name, is_ready);
+        }
         let turned = before.is_none_or(|before| reasons(&before.conditions) != reasons(&status.conditions));
         if !turned && before != Some(&status) {
             let last = self.told.lock().expect("no panic while held").get(&key).copied();

@@ -3,7 +3,7 @@
 use super::cluster_listeners::Listeners;
 use super::cluster_pods::{PodOverrides, Resources, Storage};
 use super::cluster_status::KafkaClusterStatus;
-use super::scalar::ConfigValue;
+use super::scalar::{ConfigValue, null_is_empty};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ pub struct KafkaClusterSpec {
     /// Configuration of the brokers by Apache Kafka's names. What Kafka can change while it runs is applied without a
     /// restart; anything else restarts the brokers, one at a time. What the operator decides itself (node.id, listeners,
     /// log.dirs, process.roles, controller.quorum.voters and others) is refused here.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 200))]
     pub config: BTreeMap<String, ConfigValue>,
 

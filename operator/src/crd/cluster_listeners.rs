@@ -1,5 +1,6 @@
 //! What a `KafkaCluster` says of its listeners.
 
+use super::scalar::null_is_empty;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ pub struct ExternalListener {
     #[schemars(length(min = 1, max = 253))]
     pub advertised_host: Option<String>,
     /// Annotations of the services, as cloud providers and DNS controllers read them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub annotations: BTreeMap<String, String>,
     /// The class of the load balancers.

@@ -18,10 +18,10 @@ fn tidied(mut definition: CustomResourceDefinition) -> CustomResourceDefinition 
 }
 
 /// Makes `field: null`, as templates write it, the same as a field that is left out: Kubernetes removes a null where the
-/// schema does not allow it. Kept, it would pass for a value in the rules (`has(self.field)`). A server-side apply refuses
-/// the null instead.
+/// schema does not allow it. Kept, it would pass for a value in the rules (`has(self.field)`). Maps are the exception: a
+/// server-side apply makes a null of a map that becomes empty, and no rule asks whether one is there.
 fn tidy(schema: &mut JSONSchemaProps) {
-    schema.nullable = None;
+    schema.nullable = schema.additional_properties.is_some().then_some(true);
     schema.title = None;
     schema.description = schema.description.take().map(|text| paragraphs(&text));
     schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(tidy);

@@ -1,7 +1,7 @@
 //! Values that people write as a number or as text.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -38,6 +38,15 @@ impl JsonSchema for Quantity {
             "maxLength": 32,
         })
     }
+}
+
+/// Reads a map, of which a server-side apply leaves a null when its last entry is taken away.
+pub fn null_is_empty<'de, D, M>(from: D) -> Result<M, D::Error>
+where
+    D: Deserializer<'de>,
+    M: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// The value of a Kafka configuration: text, a number or a truth value, all the same to Kafka.

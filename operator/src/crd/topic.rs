@@ -1,7 +1,7 @@
 //! `KafkaTopic`: what people say of a topic, and what the operator says of it.
 
 use super::condition::Condition;
-use super::scalar::ConfigValue;
+use super::scalar::{ConfigValue, null_is_empty};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ pub struct KafkaTopicSpec {
     pub replication_factor: Option<i32>,
 
     /// Configuration of the topic by Apache Kafka's names. What is set on the topic and is not here is unset.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 100))]
     pub config: BTreeMap<String, ConfigValue>,
 

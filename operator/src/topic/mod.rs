@@ -55,7 +55,7 @@ pub async fn run(
     changes: impl Stream<Item = Change> + Send + 'static,
 ) {
     // A cluster that is merely not known yet must not be taken for one that is gone.
-    if context.clusters.wait_until_ready().await.is_err() {
+    if context.clusters_read.clone().wait_for(|read| *read).await.is_err() {
         return;
     }
     let store = context.topics.clone();

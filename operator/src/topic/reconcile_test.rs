@@ -54,7 +54,9 @@ impl Bench {
         let client = kubernetes.client();
         let recorder = Recorder::new(client.clone(), Reporter::from("test"));
         let metrics = Arc::new(Metrics::default());
-        let context = Arc::new(Context { client, links, metrics, recorder, clusters, topics, scope: String::new() });
+        let (_, clusters_read) = tokio::sync::watch::channel(true);
+        let scope = String::new();
+        let context = Arc::new(Context { client, links, metrics, recorder, clusters, clusters_read, topics, scope });
         let topics = Topics::new(context.clone());
         Bench { kubernetes, admin, context, topics, shown, clusters: clusters_writer, changes }
     }

@@ -291,13 +291,15 @@ fn started(kubernetes: &FakeKubernetes) -> (Arc<Room>, Watches) {
         service_accounts: watches.shown::<ServiceAccount>(&all),
         disruption_budgets: watches.shown::<PodDisruptionBudget>(&all),
         nodes: watches.shown::<Node>(&all),
+        read: tokio::sync::watch::channel(true).1,
     };
     let (sender, _) = tokio::sync::mpsc::unbounded_channel();
     let client = kubernetes.client();
     let recorder = Recorder::new(client.clone(), Reporter::from("test"));
     let links = Arc::new(Links::new(sender));
     let (metrics, scope) = (Arc::new(Metrics::default()), String::new());
-    let context = Context { client, links, metrics, recorder, clusters, topics, scope };
+    let (_, clusters_read) = tokio::sync::watch::channel(true);
+    let context = Context { client, links, metrics, recorder, clusters, clusters_read, topics, scope };
     let defaults = Defaults { image: "example.com/barnabas:1".into(), cluster_domain: "cluster.local".into() };
     let room = Room {
         began: Instant::now(),
