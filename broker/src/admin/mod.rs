@@ -31,7 +31,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Status};
 use tracing::{debug, warn};
 use watched::Watched;
 
@@ -43,6 +45,21 @@ const STREAMS_MAX: u32 = 64;
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// How long a stop waits for answers that are under way.
 const STOP_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// The metadata of a call that says which cluster it is meant for: an address may have become another cluster's.
+pub const CLUSTER_ID: &str = "barnabas-cluster-id";
+
+/// Refuses calls that are meant for another cluster than this one.
+#[allow(clippy::result_large_err)] // The type is tonic's.
+fn meant_for(cluster_id: String) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone {
+    move |call| match call.metadata().get(CLUSTER_ID) {
+        Some(meant) if meant.as_bytes() != cluster_id.as_bytes() => {
+            let text = format!("the call is meant for the cluster {meant:?}, and this is a node of {cluster_id}");
+            Err(Status::failed_precondition(text))
+        }
+        _ => Ok(call),
+    }
+}
 
 /// What the service is made of.
 pub struct Admin {
@@ -57,13 +74,15 @@ impl Admin {
     pub async fn serve(self, listener: TcpListener, stopping: impl Future<Output = ()>) {
         let watched = Watched::follow(&self.controller, self.isr_defaults).await;
         let (stop, stopped) = watch::channel(false);
+        let meant = meant_for(self.controller.cluster_id().to_owned());
         let service = AdminServer::new(Service { admin: self, watched, stopped: stopped.clone() });
+        let service = InterceptedService::new(service.max_decoding_message_size(REQUEST_BYTES_MAX), meant);
         let served = tonic::transport::Server::builder()
             .max_concurrent_streams(STREAMS_MAX)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .serve_with_incoming_shutdown(
-                service.max_decoding_message_size(REQUEST_BYTES_MAX),
+                service,
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 ready(stopped),
             );

@@ -7,6 +7,7 @@ use super::proto::{
     DeleteTopicsRequest, DeletedTopic, DrainLeadersRequest, ElectPreferredLeadersRequest, MayRestartRequest, NewTopic,
     Partition, PartitionMove, Reason, ReassignPartitionsRequest, ResourceConfigs, UnregisterBrokerRequest,
 };
+use barnabas::admin::CLUSTER_ID;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
@@ -49,7 +50,7 @@ macro_rules! results {
             pub async fn $name(&self, $field: Vec<$item>) -> Result<Outcomes, CallError> {
                 let request = $request { $field };
                 let results = self.ask(|mut client| {
-                    let request = limited(request.clone());
+                    let request = self.request(request.clone());
                     async move { client.$call(request).await }
                 });
                 Ok(results.await?.results.into_iter().map(outcome).collect())
@@ -77,7 +78,7 @@ impl Link {
     /// Whether a node may be restarted now, and why not.
     pub async fn may_restart(&self, node_id: i32) -> Result<Vec<Reason>, CallError> {
         let asked = self.ask(|mut client| async move {
-            client.may_restart(limited(MayRestartRequest { node_id, list_max: 3 })).await
+            client.may_restart(self.request(MayRestartRequest { node_id, list_max: 3 })).await
         });
         Ok(asked.await?.reasons)
     }
@@ -85,7 +86,7 @@ impl Link {
     /// Moves leaders away from a broker, or lets it lead again. Gives the number of partitions that it leads still.
     pub async fn drain_leaders(&self, broker_id: i32, drained: bool) -> Result<u64, CallError> {
         let asked = self.ask(|mut client| async move {
-            client.drain_leaders(limited(DrainLeadersRequest { broker_id, drained })).await
+            client.drain_leaders(self.request(DrainLeadersRequest { broker_id, drained })).await
         });
         Ok(asked.await?.leads)
     }
@@ -94,7 +95,7 @@ impl Link {
     pub async fn declare_dead(&self, broker_id: i32, incarnation: &str) -> Result<(), CallError> {
         let asked = self.ask(|mut client| {
             let request = DeclareDeadRequest { broker_id, incarnation: incarnation.to_owned() };
-            async move { found(client.declare_dead(limited(request)).await) }
+            async move { found(client.declare_dead(self.request(request)).await) }
         });
         asked.await.map(drop)
     }
@@ -102,9 +103,18 @@ impl Link {
     /// Forgets a broker that is gone for good. That it is forgotten already is no error.
     pub async fn unregister(&self, broker_id: i32) -> Result<(), CallError> {
         let asked = self.ask(|mut client| async move {
-            found(client.unregister_broker(limited(UnregisterBrokerRequest { broker_id })).await)
+            found(client.unregister_broker(self.request(UnregisterBrokerRequest { broker_id })).await)
         });
         asked.await.map(drop)
+    }
+
+    /// A call of this cluster, and of no other that may have got the address meanwhile.
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(CALL_TIME_MAX);
+        let id = self.last().and_then(|view| view.state.cluster_id.parse().ok());
+        id.and_then(|id| request.metadata_mut().insert(CLUSTER_ID, id));
+        request
     }
 
     /// Calls the active controller: the one that is known first, the one that a node names otherwise.
@@ -161,12 +171,6 @@ fn found<T: Default>(answer: Result<Response<T>, Status>) -> Result<Response<T>,
         Err(status) if status.code() == Code::NotFound => Ok(Response::new(T::default())),
         other => other,
     }
-}
-
-fn limited<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(CALL_TIME_MAX);
-    request
 }
 
 fn outcome(result: super::proto::Result) -> Result<(), ItemError> {

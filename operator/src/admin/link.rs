@@ -3,6 +3,7 @@
 use super::proto::admin_client::AdminClient;
 use super::proto::{ClusterState, Topic, TopicChanges, WatchClusterRequest, WatchTopicsRequest};
 use super::{Change, ClusterKey};
+use crate::resources::names;
 use imbl::OrdMap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -181,6 +182,9 @@ impl Follower {
             Ok(Err(status)) => return Left::Broken(status),
             Err(_) => return Left::Broken(Status::deadline_exceeded("it says nothing")),
         };
+        if !self.is_ours(&first) {
+            return Left::Broken(Status::failed_precondition("it is a node of another cluster"));
+        }
         *answered = true;
         info!(cluster = %self.key, node = id, address, "following the cluster");
         let mut view = View { state: Arc::new(first), topics: known, is_live: true };
@@ -218,6 +222,15 @@ impl Follower {
     fn better_than(&self, id: i32, state: &ClusterState) -> Option<i32> {
         let leader = state.active_controller_id.filter(|leader| *leader != id)?;
         self.addresses.borrow().contains_key(&leader).then_some(leader)
+    }
+
+    /// Whether a node is one of this cluster: an address may have become another cluster's.
+    fn is_ours(&self, state: &ClusterState) -> bool {
+        let known = self.shown.borrow().as_ref().map(|view| view.state.cluster_id.clone());
+        let domain = format!(".{}.{}.", names::nodes_service(&self.key.name), self.key.namespace);
+        let hosts = state.voters.iter().map(|voter| &voter.host);
+        known.is_none_or(|known| known == state.cluster_id)
+            && hosts.filter(|host| host.contains('.')).all(|host| format!("{host}.").contains(&domain))
     }
 
     fn show(&self, view: &View, changes: impl IntoIterator<Item = Change>) {

@@ -56,6 +56,21 @@ async fn a_watcher_is_told_the_state_and_what_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_meant_for_another_cluster_does_nothing() {
+    let (_broker, mut operator) = start();
+    let state = serving(&mut Watcher::of(&mut operator).await).await;
+    let meant = |cluster: &str| {
+        let mut call = tonic::Request::new(DrainLeadersRequest { broker_id: 1, drained: true });
+        call.metadata_mut().insert(barnabas::admin::CLUSTER_ID, cluster.parse().expect("ASCII"));
+        call
+    };
+    let refused = operator.drain_leaders(meant("AAAAAAAAAAAAAAAAAAAAAA")).await.expect_err("it is refused");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains(&state.cluster_id), "{refused}");
+    operator.drain_leaders(meant(&state.cluster_id)).await.expect("it is done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_changes_are_few_messages() {
     const TOPICS: u64 = 30;
     let (broker, mut operator) = start();
