@@ -5,11 +5,12 @@ use barnabas::metrics::http::{self, Readiness, Site};
 use barnabas_operator::metrics::Metrics;
 use barnabas_operator::run::{Settings, run};
 use clap::Parser;
-use kube::Client;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client};
 use kube_lease_manager::LeaseManagerBuilder;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -19,6 +20,8 @@ use tracing::{info, warn};
 const LEASE_SECONDS: u64 = 10;
 /// Seconds before its end at which it is renewed.
 const LEASE_GRACE_SECONDS: u64 = 4;
+/// How often the one that acts looks whether the lease is still its own, and how long it waits for the answer.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a stop waits until the lease is given back.
 const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -136,7 +139,11 @@ async fn lead(
     info!("this replica leads");
     metrics.leader.set(1);
     tokio::select! {
-        () = run(client, settings, metrics.clone(), until(stopping)) => {}
+        () = run(client.clone(), settings, metrics.clone(), until(stopping)) => {}
+        _ = no_longer_holds(client.clone(), &arguments.namespace, &arguments.lease_name, &name) => {
+            metrics.leader.set(0);
+            anyhow::bail!("the lease is not this replica's any more, as far as it can see");
+        }
         _ = leads.wait_for(|leads| !*leads) => {
             metrics.leader.set(0);
             warn!("this replica leads no longer, and ends");
@@ -147,6 +154,22 @@ async fn lead(
     drop(leads);
     held.await.ok();
     Ok(())
+}
+
+/// Returns when the lease is another's, or has not been seen to be this replica's for as long as it holds: cut off from the API
+/// server, this replica cannot know who acts, and the clusters may still be within its reach.
+async fn no_longer_holds(client: Client, namespace: &str, lease: &str, name: &str) {
+    let leases: Api<Lease> = Api::namespaced(client, namespace);
+    let mut seen = Instant::now();
+    while seen.elapsed() < Duration::from_secs(LEASE_SECONDS) {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let asked = Instant::now();
+        let Ok(Ok(known)) = tokio::time::timeout(LOOK_EVERY, leases.get(lease)).await else { continue };
+        match known.spec.and_then(|spec| spec.holder_identity) {
+            Some(holder) if holder == name => seen = asked,
+            _ => return,
+        }
+    }
 }
 
 async fn until(mut stopping: watch::Receiver<bool>) {

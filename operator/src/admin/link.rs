@@ -7,7 +7,7 @@ use crate::resources::names;
 use imbl::OrdMap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tonic::transport::{Channel, Endpoint};
@@ -22,6 +22,8 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 const FIRST_WORD_WITHIN: Duration = Duration::from_secs(3);
 /// Between two rounds over all nodes when none answers, growing from the first to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// The active controller is not tried again before.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// The most partitions in each list of a state: enough for words, the counts are complete.
 const LIST_MAX: u32 = 10;
 /// The largest message: a topic of 10,000 partitions takes less than a tenth.
@@ -56,7 +58,7 @@ impl Link {
     pub(super) fn start(key: ClusterKey, changes: mpsc::UnboundedSender<Change>) -> Arc<Link> {
         let (addresses, known) = watch::channel(BTreeMap::new());
         let (shown, view) = watch::channel(None);
-        let follower = Follower { key: key.clone(), addresses: known, shown, changes };
+        let follower = Follower { key: key.clone(), addresses: known, shown, changes, tried: None };
         let follower = tokio::spawn(follower.run()).abort_handle();
         Arc::new(Link { key, addresses, view, follower, clients: Mutex::default() })
     }
@@ -123,6 +125,8 @@ struct Follower {
     addresses: watch::Receiver<BTreeMap<i32, String>>,
     shown: watch::Sender<Option<View>>,
     changes: mpsc::UnboundedSender<Change>,
+    /// The active controller that was tried last, and when.
+    tried: Option<(i32, Instant)>,
 }
 
 /// Why a node is followed no longer.
@@ -144,6 +148,7 @@ impl Follower {
             for id in in_order(&addresses, preferred.take()) {
                 match self.follow(id, &addresses[&id], &mut answered).await {
                     Left::For(leader) => {
+                        self.tried = Some((leader, Instant::now()));
                         preferred = Some(leader);
                         break;
                     }
@@ -208,6 +213,8 @@ impl Follower {
                     }
                     Err(status) => return Left::Broken(status),
                 },
+                // Nothing may change here while the active controller comes within reach.
+                () = tokio::time::sleep(TRY_AGAIN_AFTER), if view.state.active_controller_id != Some(id) => {}
                 changed = self.addresses.changed() => {
                     let is_there = self.addresses.borrow_and_update().get(&id).is_some_and(|known| known == address);
                     if changed.is_err() || !is_there {
@@ -221,6 +228,11 @@ impl Follower {
     /// The active controller alone knows all, as who is drained: it is followed if it can be.
     fn better_than(&self, id: i32, state: &ClusterState) -> Option<i32> {
         let leader = state.active_controller_id.filter(|leader| *leader != id)?;
+        // One that was tried and could not be followed is dead perhaps, and the others do not know yet.
+        let tried = |(tried, at): (i32, Instant)| tried == leader && at.elapsed() < TRY_AGAIN_AFTER;
+        if self.tried.is_some_and(tried) {
+            return None;
+        }
         self.addresses.borrow().contains_key(&leader).then_some(leader)
     }
 

@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::events::EventType;
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 use tracing::{debug, info};
 
@@ -56,10 +56,17 @@ impl Hands<'_> {
                     self.tell(EventType::Warning, "PodReplaced", text).await;
                 }
             }
-            Action::DeleteClaim { name, why } => {
-                if gone(self.claims().delete(name, &DeleteParams::default()).await)? {
+            Action::DeleteClaim { name, uid, why } => {
+                if gone(self.claims().delete(name, &exactly(uid)).await)? {
                     self.tell(EventType::Normal, "VolumeDeleted", format!("the claim {name} is deleted: {why}")).await;
                 }
+            }
+            Action::OwnClaim { name, uid, owned } => {
+                let owner = self.cluster.owner_ref(&()).filter(|_| *owned);
+                let owners: Vec<_> = owner.into_iter().collect();
+                // Of this very claim.
+                let patch = json!({ "metadata": { "uid": uid, "ownerReferences": owners } });
+                self.claims().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
             }
             Action::Restart { pod, uid, id, check, why } => return self.restart(pod, uid, *id, *check, why).await,
             Action::Drain { broker, drained } => {

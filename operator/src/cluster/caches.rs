@@ -144,7 +144,7 @@ where
 
 fn nodes(client: &Client, clusters: Store<KafkaCluster>, triggers: &mut Triggers) -> Store<Node> {
     let (reader, writer) = store();
-    let mut told: BTreeMap<String, (bool, BTreeMap<String, String>)> = BTreeMap::new();
+    let mut told: BTreeMap<String, (bool, bool, BTreeMap<String, String>)> = BTreeMap::new();
     let changed = watcher(Api::<Node>::all(client.clone()), watcher::Config::default())
         .default_backoff()
         .modify(|node| {
@@ -158,7 +158,7 @@ fn nodes(client: &Client, clusters: Store<KafkaCluster>, triggers: &mut Triggers
     let changed = touched(changed, reader.clone());
     // Nodes report every few seconds that they live: that is no change.
     let mut matters = move |node: &Node| {
-        let now = (is_ready(node), node.labels().clone());
+        let now = (is_ready(node), is_silent(node), node.labels().clone());
         told.insert(node.name_any(), now.clone()) != Some(now)
     };
     let concerned = goes_on(changed).filter(move |node| future::ready(matters(node))).flat_map(move |_| {
@@ -173,6 +173,13 @@ fn nodes(client: &Client, clusters: Store<KafkaCluster>, triggers: &mut Triggers
 pub fn is_ready(node: &Node) -> bool {
     let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Whether Kubernetes has not heard a node for so long that it gives it up. A node that says of itself that it is not ready
+/// lives, and its pods may.
+pub fn is_silent(node: &Node) -> bool {
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "Unknown")
 }
 
 /// A watch that fails begins again by itself, a little later each time.

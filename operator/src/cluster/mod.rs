@@ -190,6 +190,7 @@ impl Room {
             observe::observe(&key, &self.caches, valid, &status_before, wanted::wanted(valid, &addresses));
         let link = self.context.links.reach(&key, admin_addresses(&situation));
         situation.view = link.live();
+        situation.is_silent = situation.view.is_none() && self.began.elapsed() > FIRST_ANSWER_WITHIN;
         situation.placements = self.placements(&key);
         situation.incarnations = self.processes.learn(&key, &situation);
         let mut plan = plan::plan(&situation);
@@ -211,6 +212,10 @@ impl Room {
         }
         let put = self.within("putting objects", self.put(&shelf, &resources, &mut plan)).await;
         let mut failure = put.unwrap_or_else(|silence| Some(noted(silence, &mut plan)));
+        if matches!(failure, Some(Error::Put(PutError::Taken { .. } | PutError::Former { .. }))) {
+            // What is there is not this cluster's, and nothing may be done to it.
+            plan.actions.clear();
+        }
         let acted = self.within("acting", self.act(cluster, &link, &mut plan, &mut failure)).await;
         let waits = acted.unwrap_or_else(|silence| {
             failure = Some(noted(silence, &mut plan));

@@ -1,6 +1,6 @@
 //! From what the caches and the link hold to a [`Situation`].
 
-use super::caches::{Caches, is_ready, of};
+use super::caches::{Caches, is_silent, of};
 use super::situation::{Claim, Pod, Process, Situation, Wanted};
 use crate::admin::ClusterKey;
 use crate::crd::{ConditionStatus, KafkaClusterStatus};
@@ -31,10 +31,11 @@ pub fn observe(
         broker_set_storage: set(Role::Broker).and_then(|set| storage(set)),
         controller_set_storage: set(Role::Controller).and_then(|set| storage(set)),
         pods: pods.iter().filter_map(|it| pod(&key.name, it, &nodes, rack_label)).collect(),
-        claims: of(&caches.claims, key).iter().filter_map(|it| claim(&key.name, it)).collect(),
+        claims: of(&caches.claims, key).iter().filter_map(|it| claim(&key.name, it, &valid.owner.uid)).collect(),
         disruptions_allowed: disruptions_allowed(key, caches),
         balanced_over: status.balanced_over.clone(),
         was_ready: status.conditions.iter().any(|it| it.type_ == "Ready" && it.status == ConditionStatus::True),
+        is_silent: false,
         incarnations: BTreeMap::new(),
         placements: BTreeMap::new(),
         view: None,
@@ -68,8 +69,8 @@ fn pod(cluster: &str, pod: &core::Pod, nodes: &[Arc<Node>], rack_label: Option<&
     let conditions = status.iter().flat_map(|status| status.conditions.iter().flatten());
     let is_said_ready = conditions.into_iter().any(|it| it.type_ == "Ready" && it.status == "True");
     let rack = node.flatten().and_then(|node| node.labels().get(rack_label?).cloned());
-    // Without a place it is on no node that could be lost.
-    let node_is_lost = node.is_some_and(|node| node.is_none_or(|node| !is_ready(node)));
+    // Without a place it is on no node that could be lost; one whose node is not known here may have been told of first.
+    let node_is_lost = node.flatten().is_some_and(|node| is_silent(node));
     Some(Pod {
         name,
         uid: pod.uid().unwrap_or_default(),
@@ -126,7 +127,7 @@ fn unscheduled(status: &core::PodStatus) -> Option<String> {
     Some(format!("no place: {}", condition.message.as_deref().unwrap_or("not scheduled yet")))
 }
 
-fn claim(cluster: &str, claim: &PersistentVolumeClaim) -> Option<Claim> {
+fn claim(cluster: &str, claim: &PersistentVolumeClaim, owner: &str) -> Option<Claim> {
     let name = claim.name_any();
     let id = names::node_id(cluster, name.strip_prefix(names::DATA)?.strip_prefix('-')?)?;
     let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
@@ -134,6 +135,8 @@ fn claim(cluster: &str, claim: &PersistentVolumeClaim) -> Option<Claim> {
     Some(Claim {
         id,
         is_broker: Role::of(id) == Role::Broker,
+        uid: claim.uid().unwrap_or_default(),
+        is_owned: claim.owner_references().iter().any(|known| known.uid == owner),
         size: amount(&requests.get("storage")?.0)? / 1000,
         is_lost: phase == Some("Lost"),
         ends: claim.metadata.deletion_timestamp.is_some(),

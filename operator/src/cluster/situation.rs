@@ -24,6 +24,8 @@ pub struct Situation {
     pub placements: BTreeMap<String, Placement>,
     /// The incarnation that each broker had when its process was last known to run.
     pub incarnations: BTreeMap<i32, String>,
+    /// Nobody has answered for so long that nobody will.
+    pub is_silent: bool,
     /// Whether the cluster was ready when its status was written last.
     pub was_ready: bool,
     /// What the PodDisruptionBudget allows now.
@@ -37,6 +39,8 @@ pub struct Wanted {
     /// The ids of dedicated controllers; empty where the first brokers are the controllers.
     pub dedicated: Vec<i32>,
     pub stopped: bool,
+    /// Whether volumes go with the KafkaCluster.
+    pub deletes_volumes: bool,
     /// The revision that pods of brokers, and of dedicated controllers, should have.
     pub broker_revision: String,
     pub controller_revision: String,
@@ -98,6 +102,9 @@ pub struct Claim {
     pub name: String,
     pub id: i32,
     pub is_broker: bool,
+    pub uid: String,
+    /// Whether it goes with the KafkaCluster.
+    pub is_owned: bool,
     /// Bytes that are asked for.
     pub size: i128,
     /// The volume behind it does not exist any more.
@@ -108,6 +115,27 @@ pub struct Claim {
 impl Situation {
     pub fn pod(&self, id: i32) -> Option<&Pod> {
         self.pods.iter().find(|pod| pod.id == id)
+    }
+
+    /// What the active controller itself says. Nothing that cannot be undone may rest upon less: another node may not have
+    /// heard yet what was decided, and one that has just started may know a part of it only.
+    pub fn authority(&self) -> Option<&View> {
+        let is_active = |view: &&View| view.state.active_controller_id == Some(view.state.node_id);
+        let knows_all = |view: &&View| view.state.topics == view.topics.len() as u64;
+        self.view.as_ref().filter(is_active).filter(knows_all)
+    }
+
+    /// Replicas that are assigned to a broker, whether it is there or not.
+    pub fn replicas_on(&self, id: i32) -> usize {
+        self.partitions().filter(|(_, _, partition)| partition.replicas.contains(&id)).count()
+    }
+
+    /// Whether all partitions keep enough replicas in sync for acks=all, and a leader, without these brokers.
+    pub fn is_safe_without(&self, without: &[i32]) -> bool {
+        self.partitions().all(|(topic, _, partition)| {
+            let stays = partition.isr.iter().filter(|id| !without.contains(id)).count();
+            stays == partition.isr.len() || stays >= self.min_isr(topic).max(1)
+        })
     }
 
     /// The registered brokers.

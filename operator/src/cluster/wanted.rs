@@ -3,7 +3,7 @@
 use super::caches::{Caches, is_ready};
 use super::plan::Plan;
 use super::situation::{Situation, Wanted};
-use crate::crd::{ExternalType, Quantity};
+use crate::crd::{DeletionPolicy, ExternalType, Quantity};
 use crate::resources::{self, ExternalAddress, Inputs, Role, Size, ValidCluster, external};
 use crate::write::amount;
 use kube::ResourceExt;
@@ -18,6 +18,7 @@ pub fn wanted(valid: &ValidCluster, addresses: &BTreeMap<i32, ExternalAddress>) 
         brokers: valid.brokers.replicas,
         dedicated: controllers.map(|_| valid.voters().collect()).unwrap_or_default(),
         stopped: valid.stopped,
+        deletes_volumes: valid.deletion_policy == DeletionPolicy::Delete,
         broker_revision: revision(Role::Broker),
         controller_revision: revision(Role::Controller),
         broker_storage: bytes(&valid.brokers.storage.size),

@@ -2,7 +2,7 @@
 
 use super::valid::{Nodes, Role, ValidCluster, amount};
 use super::{Size, labels, names, pod, revision};
-use crate::crd::{DeletionPolicy, Quantity};
+use crate::crd::Quantity;
 use k8s_openapi::api::apps::v1::{
     StatefulSet, StatefulSetOrdinals, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
     StatefulSetUpdateStrategy,
@@ -44,7 +44,7 @@ fn spec(cluster: &ValidCluster, role: Role, nodes: &Nodes, size: &Size) -> State
             type_: Some("OnDelete".to_owned()),
             ..StatefulSetUpdateStrategy::default()
         }),
-        persistent_volume_claim_retention_policy: Some(retention(cluster.deletion_policy)),
+        persistent_volume_claim_retention_policy: Some(retention()),
         template: with_revision(cluster, role, pod::template(cluster, role, nodes)),
         volume_claim_templates: Some(vec![claim(cluster, role, nodes, &size.storage)]),
         ..StatefulSetSpec::default()
@@ -53,15 +53,9 @@ fn spec(cluster: &ValidCluster, role: Role, nodes: &Nodes, size: &Size) -> State
 
 /// Scaling never deletes: a stopped cluster has no pods and all its data. Of a broker that was removed for good, the operator
 /// deletes the claim itself.
-fn retention(policy: DeletionPolicy) -> StatefulSetPersistentVolumeClaimRetentionPolicy {
-    let when_deleted = match policy {
-        DeletionPolicy::Retain => "Retain",
-        DeletionPolicy::Delete => "Delete",
-    };
-    StatefulSetPersistentVolumeClaimRetentionPolicy {
-        when_deleted: Some(when_deleted.to_owned()),
-        when_scaled: Some("Retain".to_owned()),
-    }
+fn retention() -> StatefulSetPersistentVolumeClaimRetentionPolicy {
+    let retain = || Some("Retain".to_owned());
+    StatefulSetPersistentVolumeClaimRetentionPolicy { when_deleted: retain(), when_scaled: retain() }
 }
 
 fn with_revision(cluster: &ValidCluster, role: Role, mut template: PodTemplateSpec) -> PodTemplateSpec {

@@ -251,7 +251,10 @@ struct Service {
 
 impl Service {
     fn change(&self, change: impl FnOnce(&mut State)) {
-        self.state.send_modify(change);
+        self.state.send_modify(|state| {
+            change(state);
+            state.cluster.topics = state.topics.len() as u64;
+        });
     }
 
     async fn called(&self, call: Call) {

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 pub const THROTTLED: [&str; 2] = ["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"];
 
 pub fn plan(situation: &Situation, plan: &mut Plan) {
-    let Some(view) = &situation.view else { return };
+    let Some(view) = situation.authority() else { return };
     if situation.wanted.stopped {
         return;
     }

@@ -26,7 +26,7 @@ fn dead_processes(situation: &Situation, plan: &mut Plan) {
 /// A pod on a lost node stays until somebody says that it is gone. It is taken off once the controllers do not hear it
 /// either: until then it may serve.
 fn lost_nodes(situation: &Situation, plan: &mut Plan) {
-    let Some(view) = &situation.view else { return };
+    let Some(view) = situation.authority() else { return };
     for pod in situation.pods.iter().filter(|pod| pod.node_is_lost) {
         let is_silent = match pod.is_broker {
             true => situation.broker(pod.id).is_none_or(|broker| broker.fenced),
@@ -39,21 +39,33 @@ fn lost_nodes(situation: &Situation, plan: &mut Plan) {
     }
 }
 
-/// A claim whose volume does not exist any more never gets another: it is made anew, and filled from the other replicas.
+/// A claim whose volume does not exist any more never gets another: it is made anew, and filled from the other replicas. One
+/// at a time, and only where all others serve and have everything: a volume that is merely not registered, as after a
+/// backup of Kubernetes was restored, may still hold the only copy.
 fn lost_volumes(situation: &Situation, plan: &mut Plan) {
-    for claim in situation.claims.iter().filter(|claim| claim.is_lost) {
-        if !claim.ends {
-            plan.actions.push(Action::DeleteClaim { name: claim.name.clone(), why: "its volume is lost" });
-        }
-        if let Some(pod) = situation.pod(claim.id).filter(|pod| !pod.ends) {
-            plan.actions.push(Action::Restart {
-                pod: pod.name.clone(),
-                uid: pod.uid.clone(),
-                id: pod.id,
-                check: false,
-                why: "its volume is lost".to_owned(),
-            });
-        }
+    let Some(claim) = situation.claims.iter().find(|claim| claim.is_lost) else { return };
+    let others_serve = situation.missing().iter().all(|id| *id == claim.id);
+    let can_be_filled = situation.authority().is_some() && others_serve && situation.is_safe_without(&[claim.id]);
+    let only = claim.is_broker && situation.partitions().any(|(_, _, partition)| partition.replicas == [claim.id]);
+    if !can_be_filled || only || situation.wanted_nodes().count() < 2 {
+        plan.trouble(
+            "VolumeLost",
+            format!("the volume of {} is lost, and the others cannot make up for it now", claim.name),
+        );
+        return;
+    }
+    if !claim.ends {
+        let (name, uid) = (claim.name.clone(), claim.uid.clone());
+        plan.actions.push(Action::DeleteClaim { name, uid, why: "its volume is lost" });
+    }
+    if let Some(pod) = situation.pod(claim.id).filter(|pod| !pod.ends) {
+        plan.actions.push(Action::Restart {
+            pod: pod.name.clone(),
+            uid: pod.uid.clone(),
+            id: pod.id,
+            check: false,
+            why: "its volume is lost".to_owned(),
+        });
     }
 }
 

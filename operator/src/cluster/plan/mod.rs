@@ -55,7 +55,14 @@ pub enum Action {
     /// Deletes a claim whose volume is lost, or whose broker has gone.
     DeleteClaim {
         name: String,
+        uid: String,
         why: &'static str,
+    },
+    /// Has a claim go with the KafkaCluster, or stay.
+    OwnClaim {
+        name: String,
+        uid: String,
+        owned: bool,
     },
     /// Deletes a pod so that it starts anew. With `check` the active controller must agree first.
     Restart {
@@ -116,6 +123,7 @@ impl Action {
             Action::DeclareDead { .. } => "declare_dead",
             Action::ReplaceLost { .. } => "replace_lost",
             Action::DeleteClaim { .. } => "delete_claim",
+            Action::OwnClaim { .. } => "own_claim",
             Action::Restart { .. } => "restart",
             Action::Drain { .. } => "drain",
             Action::Unregister { .. } => "unregister",
@@ -134,7 +142,10 @@ impl Action {
     /// What is wrong when it fails, in one word for programs.
     pub fn trouble(&self) -> &'static str {
         match self {
-            Action::GrowClaim { .. } | Action::ReplaceSet { .. } | Action::DeleteClaim { .. } => "StorageRefused",
+            Action::GrowClaim { .. }
+            | Action::ReplaceSet { .. }
+            | Action::DeleteClaim { .. }
+            | Action::OwnClaim { .. } => "StorageRefused",
             Action::Configure { .. } => "ConfigRefused",
             Action::Move(_) | Action::Throttle { .. } | Action::Unthrottle { .. } => "MoveRefused",
             _ => "ActionFailed",

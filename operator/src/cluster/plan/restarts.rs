@@ -71,7 +71,7 @@ fn is_stuck(situation: &Situation, pod: &Pod) -> bool {
     match pod.process {
         Process::Failing(_) | Process::Waiting | Process::Ended => true,
         // Without anybody who answers there is no quorum that a start could wait for.
-        Process::Running => situation.view.is_none() && !pod.is_ready,
+        Process::Running => situation.is_silent && !pod.is_ready,
     }
 }
 
@@ -90,20 +90,12 @@ fn next<'a>(situation: &Situation, working: &[&'a (&'a Pod, String)]) -> Vec<(&'
         for (pod, why) in &in_order[1..] {
             let together: Vec<i32> = group.iter().map(|(pod, _)| pod.id).chain([pod.id]).collect();
             let fits = group.len() < situation.wanted.max_unavailable as usize;
-            if fits && pod.rack == first.rack && Some(pod.id) != active && is_safe(situation, &together) {
+            if fits && pod.rack == first.rack && Some(pod.id) != active && situation.is_safe_without(&together) {
                 group.push((*pod, why.as_str()));
             }
         }
     }
     group
-}
-
-/// Whether all partitions keep min.insync.replicas, and a leader, without these brokers.
-fn is_safe(situation: &Situation, without: &[i32]) -> bool {
-    situation.partitions().all(|(topic, _, partition)| {
-        let stays = partition.isr.iter().filter(|id| !without.contains(id)).count();
-        stays == partition.isr.len() || stays >= situation.min_isr(topic).max(1)
-    })
 }
 
 /// The next step of one restart: move the leaders away, then delete the pod.

@@ -32,15 +32,15 @@ fn brokers(situation: &Situation, plan: &mut Plan) -> i32 {
     }
     let leaving: Vec<i32> = (wanted..now).collect();
     let names = named(&leaving, "broker", "brokers");
-    if situation.view.is_none() {
-        plan.doing("ScalingIn", format!("{names} cannot be emptied while the cluster does not answer"));
+    if situation.authority().is_none() {
+        plan.doing("ScalingIn", format!("{names} cannot be emptied while the active controller does not answer"));
         return now;
     }
     if let Some(refusal) = refusal(situation) {
         plan.trouble("ScaleInRefused", format!("{names} cannot leave: {refusal}"));
         return now;
     }
-    let held: u64 = leaving.iter().filter_map(|id| situation.broker(*id)).map(|broker| broker.holds).sum();
+    let held: usize = leaving.iter().map(|id| situation.replicas_on(*id)).sum();
     match held {
         0 => {
             let verbs = if leaving.len() == 1 { "is empty and ends" } else { "are empty and end" };
@@ -63,8 +63,17 @@ fn now(situation: &Situation) -> i32 {
     };
     match situation.size {
         None | Some(0) => with_volumes(),
-        Some(size) => size,
+        // What was given replicas after it was found empty comes back, to be emptied again.
+        Some(size) => size.max(with_replicas(situation)),
     }
+}
+
+/// Brokers that are to go and have volumes and replicas, though they may not run any more.
+fn with_replicas(situation: &Situation) -> i32 {
+    let brokers = situation.claims.iter().filter(|claim| claim.is_broker && !claim.ends && !claim.is_lost);
+    let hold =
+        brokers.map(|claim| claim.id).filter(|id| *id >= situation.wanted.brokers && situation.replicas_on(*id) > 0);
+    hold.map(|id| id + 1).max().unwrap_or(0)
 }
 
 /// Why the brokers that are not wanted cannot leave.
@@ -91,20 +100,24 @@ pub fn refusal(situation: &Situation) -> Option<String> {
 
 /// Brokers whose pods are gone for good are forgotten, then their volumes go.
 fn forget_the_gone(situation: &Situation, plan: &mut Plan) {
-    if situation.view.is_none() || situation.size != Some(plan.brokers) {
+    if situation.authority().is_none() || situation.size != Some(plan.brokers) {
         return;
     }
     let brokers = plan.brokers;
-    let is_gone = |id: i32| id >= brokers && situation.pod(id).is_none();
+    let is_gone = |id: i32| id >= brokers && situation.pod(id).is_none() && situation.replicas_on(id) == 0;
     let registered = situation.brokers().iter().filter(|broker| is_gone(broker.id));
     let dedicated = &situation.wanted.dedicated;
-    for broker in registered.filter(|broker| broker.fenced && broker.holds == 0 && !dedicated.contains(&broker.id)) {
+    for broker in registered.filter(|broker| broker.fenced && !dedicated.contains(&broker.id)) {
         plan.actions.push(Action::Unregister { broker: broker.id });
         plan.doing("ScalingIn", format!("broker {} is forgotten", broker.id));
     }
     for claim in situation.claims.iter().filter(|claim| claim.is_broker && is_gone(claim.id) && !claim.ends) {
         if situation.broker(claim.id).is_none() {
-            plan.actions.push(Action::DeleteClaim { name: claim.name.clone(), why: "its broker has left the cluster" });
+            plan.actions.push(Action::DeleteClaim {
+                name: claim.name.clone(),
+                uid: claim.uid.clone(),
+                why: "its broker has left the cluster",
+            });
         }
     }
 }

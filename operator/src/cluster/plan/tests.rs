@@ -72,7 +72,16 @@ fn pod(id: i32) -> Pod {
 }
 
 fn claim(id: i32) -> Claim {
-    Claim { name: format!("data-c-broker-{id}"), id, is_broker: true, size: GI, is_lost: false, ends: false }
+    Claim {
+        name: format!("data-c-broker-{id}"),
+        uid: format!("claim-{id}"),
+        id,
+        is_broker: true,
+        is_owned: false,
+        size: GI,
+        is_lost: false,
+        ends: false,
+    }
 }
 
 impl Situation {
@@ -101,6 +110,7 @@ impl Situation {
             self.edit(replicas[0]).leads += 1;
         }
         let partitions = partitions.iter().map(partition).collect();
+        self.state().topics += 1;
         let topic = proto::Topic { name: name.to_owned(), partitions, ..proto::Topic::default() };
         self.view.as_mut().expect("there is a view").topics.insert(name.to_owned(), Arc::new(topic));
         self
@@ -282,6 +292,69 @@ fn a_cluster_that_does_not_answer_is_not_made_smaller() {
     situation.wanted.brokers = 3;
     situation.view = None;
     assert_eq!(plan(&situation).brokers, 4);
+}
+
+#[test]
+fn nothing_is_ended_or_forgotten_on_the_word_of_another_than_the_active_controller() {
+    let mut situation = settled(4);
+    situation.wanted.brokers = 3;
+    assert_eq!(plan(&situation).brokers, 3, "it is empty");
+    let mut from_another = situation.clone();
+    from_another.state().node_id = 1;
+    assert_eq!(plan(&from_another).brokers, 4);
+    let mut knows_a_part = situation.clone();
+    knows_a_part.state().topics = 1;
+    assert_eq!(plan(&knows_a_part).brokers, 4);
+    situation.size = Some(3);
+    situation.pods.pop();
+    situation.state().brokers.pop();
+    situation.state().node_id = 1;
+    assert!(plan(&situation).actions.is_empty(), "its volume may be needed");
+}
+
+#[test]
+fn a_broker_that_was_given_replicas_after_it_was_found_empty_comes_back() {
+    let mut situation = settled(4).with_topic("late", &[&[3]]);
+    situation.wanted.brokers = 3;
+    situation.size = Some(3);
+    situation.pods.pop();
+    situation.edit(3).fenced = true;
+    let plan = plan(&situation);
+    assert_eq!(plan.brokers, 4);
+    assert!(
+        !plan.actions.iter().any(|action| matches!(action, Action::DeleteClaim { .. } | Action::Unregister { .. }))
+    );
+}
+
+#[test]
+fn volumes_that_go_with_the_cluster_have_it_as_their_owner() {
+    let mut situation = settled(1);
+    situation.wanted.deletes_volumes = true;
+    let own = |owned| Action::OwnClaim { name: "data-c-broker-0".to_owned(), uid: "claim-0".to_owned(), owned };
+    assert_eq!(plan(&situation).actions, [own(true)]);
+    situation.claims[0].is_owned = true;
+    assert!(plan(&situation).actions.is_empty());
+    situation.wanted.deletes_volumes = false;
+    assert_eq!(plan(&situation).actions, [own(false)]);
+}
+
+#[test]
+fn a_lost_volume_is_kept_while_the_others_cannot_make_up_for_it() {
+    let deletes = |situation: &Situation| {
+        let plan = plan(situation);
+        let is_said = plan.troubles.iter().any(|trouble| trouble.reason == "VolumeLost");
+        let deleted = plan.actions.iter().any(|action| matches!(action, Action::DeleteClaim { .. }));
+        assert_ne!(is_said, deleted);
+        deleted
+    };
+    let mut situation = settled(3).with_topic("t", &[&[0, 1, 2]]);
+    situation.claims[1].is_lost = true;
+    assert!(deletes(&situation));
+    assert!(!deletes(&situation.clone().with_topic("only-there", &[&[1]])));
+    situation.edit(2).fenced = true;
+    assert!(!deletes(&situation), "another is missing");
+    situation.view = None;
+    assert!(!deletes(&situation));
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub const RATES: [&str; 2] = ["leader.replication.throttled.rate", "follower.rep
 
 pub fn plan(situation: &Situation, plan: &mut Plan) {
     grow_volumes(situation, plan);
+    own_volumes(situation, plan);
     plan.disruptions_allowed = disruptions_allowed(situation);
     configure(situation, plan);
 }
@@ -24,6 +25,14 @@ fn grow_volumes(situation: &Situation, plan: &mut Plan) {
         }
     }
     replace_sets(situation, plan);
+}
+
+/// Volumes that go with the KafkaCluster have it as an owner: not their StatefulSet, which somebody may delete.
+fn own_volumes(situation: &Situation, plan: &mut Plan) {
+    let owned = situation.wanted.deletes_volumes;
+    for claim in situation.claims.iter().filter(|claim| !claim.ends && claim.is_owned != owned) {
+        plan.actions.push(Action::OwnClaim { name: claim.name.clone(), uid: claim.uid.clone(), owned });
+    }
 }
 
 /// The size of the volumes that a StatefulSet makes cannot change: once all claims have grown, another takes its place. Its
