@@ -139,10 +139,7 @@ fn words(situation: &Situation, plan: &Plan) -> String {
     }
     let troubles = plan.troubles.iter().map(|trouble| trouble.message.as_str());
     let doing = plan.doing.iter().map(|doing| doing.message.as_str());
-    let missing = situation.missing();
-    let starting =
-        (!missing.is_empty()).then(|| format!("waiting for {}", super::plan::named(&missing, "node", "nodes")));
-    let all: Vec<&str> = troubles.chain(doing).chain(starting.as_deref()).take(3).collect();
+    let all: Vec<&str> = troubles.chain(doing).take(3).collect();
     if all.is_empty() { "running".to_owned() } else { all.join("; ") }
 }
 

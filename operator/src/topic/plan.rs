@@ -214,9 +214,9 @@ fn more(resource: &KafkaTopic, live: &Live, topic: &Topic, ledger: &mut Ledger) 
     }
     let placement = resource.spec.placement.as_ref();
     let brokers = moves::eligible(live, placement);
-    let has_replicas = topic.partitions.iter().map(|one| target(one).len()).min().unwrap_or(1);
-    let replication_factor = resource.spec.replication_factor.map_or(has_replicas, number);
-    let replication_factor = moves::enough(&brokers, replication_factor, live, placement)?;
+    // Partitions are added with as many replicas as the others have; a change of that moves all of them afterwards.
+    let has_replicas = topic.partitions.first().map_or(1, |one| one.replicas.len());
+    let replication_factor = moves::enough(&brokers, has_replicas, live, placement)?;
     let load = ledger.load(&live.view.topics);
     assign(&brokers, load, wanted - has, replication_factor, seed(&topic.name))
         .map_err(|refusal| Refusal { reason: reason::NOT_ENOUGH_BROKERS, message: refusal.to_string() })

@@ -173,6 +173,10 @@ pub fn plan(situation: &Situation) -> Plan {
     if !restarts {
         balance::plan(situation, &mut plan);
     }
+    let missing = situation.missing();
+    if plan.doing.is_empty() && !missing.is_empty() {
+        plan.doing("Starting", format!("waiting for {}", named(&missing, "node", "nodes")));
+    }
     plan
 }
 
