@@ -12,11 +12,14 @@ use kube::{Api, Client};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// The release, the deployment, and the value of the label that all its pods have.
 pub const NAME: &str = "barnabas-operator";
 const LABELS: &str = "app.kubernetes.io/name=barnabas-operator";
 const METRICS_PORT: u16 = 8080;
+/// How long a pod may take to tell its metrics.
+const ANSWERS: Duration = Duration::from_secs(5);
 
 /// The operator that serves all namespaces.
 #[derive(Clone)]
@@ -66,7 +69,10 @@ impl Operator {
     pub async fn leader(&self) -> Result<(String, Scrape)> {
         for pod in watch::list(&self.pods, LABELS).await?.into_iter().filter(is_pod_ready) {
             let name = pod.metadata.name.unwrap_or_default();
-            let scrape = scrape(&self.environment.client, self.namespace(), &name, METRICS_PORT).await?;
+            // One that does not answer may be on a node that is lost: another one acts.
+            let Ok(scrape) = scrape(&self.environment.client, self.namespace(), &name, METRICS_PORT).await else {
+                continue;
+            };
             if scrape.value("barnabas_operator_leader") == Some(1.0) {
                 return Ok((name, scrape));
             }
@@ -124,7 +130,9 @@ impl Scrape {
 /// Asks a pod for its metrics, by way of the API server: no route from here is needed.
 pub async fn scrape(client: &Client, namespace: &str, pod: &str, port: u16) -> Result<Scrape> {
     let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/metrics");
-    let text = client.request_text(http::Request::get(path).body(Vec::new())?).await?;
+    let request = client.request_text(http::Request::get(path).body(Vec::new())?);
+    // The API server keeps connections to pods, also to one whose node lost power: nobody ever ends those.
+    let text = timeout(ANSWERS, request).await.with_context(|| format!("{pod} does not answer"))??;
     Ok(read(&text))
 }
 
