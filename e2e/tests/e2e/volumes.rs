@@ -51,7 +51,7 @@ fn volumes_grow_without_a_failed_produce() {
         for broker in 0..3 {
             let is_larger = |claim: &PersistentVolumeClaim| {
                 let capacity = claim.status.as_ref().and_then(|status| status.capacity.as_ref()?.get("storage"));
-                capacity.is_some_and(|size| size.0 == "2Gi")
+                capacity.is_some_and(|size| ["2Gi", "2147483648"].contains(&size.0.as_str()))
             };
             watch::until(&cluster.claims(), &cluster.claim(broker), "2Gi", PATIENCE, is_larger).await?;
         }
