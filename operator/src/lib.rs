@@ -12,6 +12,7 @@
 //! - [`run`]: everything wired together.
 
 pub mod admin;
+pub mod checksum;
 pub mod cluster;
 pub mod context;
 pub mod crd;

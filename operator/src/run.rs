@@ -8,7 +8,7 @@ use crate::context::{Context, FIELD_MANAGER};
 use crate::crd::{KafkaCluster, KafkaTopic};
 use crate::metrics::Metrics;
 use crate::topic;
-use crate::watching::touched;
+use crate::watching::{received, touched};
 use futures::{Stream, StreamExt, future};
 use kube::api::Api;
 use kube::runtime::events::{Recorder, Reporter};
@@ -119,8 +119,4 @@ fn split(
         }
     });
     received(clusters)
-}
-
-fn received<T>(mut channel: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
-    futures::stream::poll_fn(move |context| channel.poll_recv(context))
 }

@@ -5,6 +5,7 @@ use kube::Resource;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher::{self, Event};
 use std::hash::Hash;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Every object that was applied or deleted, once `store` shows it. After a list (at the start, and whenever the watch had to
 /// begin anew) all objects: a store takes a list as a whole, and objects that were told of one by one before would be looked
@@ -26,6 +27,11 @@ where
         };
         stream::iter(objects)
     })
+}
+
+/// What comes through a channel, as a stream.
+pub fn received<T>(mut channel: UnboundedReceiver<T>) -> impl Stream<Item = T> {
+    futures::stream::poll_fn(move |context| channel.poll_recv(context))
 }
 
 #[cfg(test)]

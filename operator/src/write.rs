@@ -4,6 +4,7 @@
 //!   [`WANTED`]), or when a field that the operator sets has another value. A converged cluster causes no writes at all.
 //! - A status is written when it differs from the one that is known.
 
+use crate::checksum::fnv1a;
 use crate::context::{Context, FIELD_MANAGER};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams};
@@ -166,13 +167,9 @@ pub fn amount(text: &str) -> Option<i128> {
     Some(billionths.checked_mul(factor)? / divisor / 1_000_000)
 }
 
-/// FNV-1a of the object's JSON, whose fields are sorted: the same for ever, unlike the hashes of the standard library.
+/// Of the object's JSON, whose fields are sorted.
 pub fn checksum(value: &Value) -> String {
-    let text = value.to_string();
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    format!("{hash:016x}")
+    format!("{:016x}", fnv1a(value.to_string().as_bytes()))
 }
 
 #[cfg(test)]

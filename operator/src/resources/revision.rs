@@ -3,6 +3,7 @@
 use super::external::ExternalAddress;
 use super::valid::{Role, ValidCluster};
 use super::{ports, properties};
+use crate::checksum::fnv1a;
 use crate::crd::ExternalType;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde::Serialize;
@@ -57,20 +58,9 @@ fn canonical(value: &Value, into: &mut String) {
     }
 }
 
-/// FNV-1a (64 bits): the same in every build, unlike the standard library's own.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
-    }
 
     #[test]
     fn the_order_of_fields_changes_nothing() {

@@ -4,9 +4,11 @@
 use super::ledger::Ledger;
 use super::moves;
 use super::observe::{Live, Observed, Sight};
-use super::validate::{self, THROTTLES};
+use super::validate;
 use super::verdict::{About, Refusal, Verdict, holds, reason, target, was_creating};
 use crate::admin::proto::{Config, Topic};
+use crate::checksum::fnv1a;
+use crate::cluster::plan::THROTTLED;
 use crate::crd::{ConditionStatus, KafkaTopic, TopicDeletionPolicy};
 use crate::rebalance::{Move, assign};
 use crate::topic::index::topic_of;
@@ -228,7 +230,7 @@ fn differences(mut wanted: BTreeMap<String, String>, topic: &Topic) -> (BTreeMap
     for Config { name, value } in &topic.configs {
         match wanted.get(name) {
             Some(normal) if validate::same(name, normal, value) => drop(wanted.remove(name)),
-            None if !THROTTLES.contains(&name.as_str()) => unset.push(name.clone()),
+            None if !THROTTLED.contains(&name.as_str()) => unset.push(name.clone()),
             Some(_) | None => {}
         }
     }
@@ -324,9 +326,9 @@ fn number(positive: i32) -> usize {
     usize::try_from(positive).unwrap_or(0)
 }
 
-/// The same for a name for ever (FNV-1a), so that trying again plans the same.
+/// The same for a name for ever, so that trying again plans the same.
 fn seed(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv1a(name.as_bytes())
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@ use super::verdict::condition;
 use crate::admin::{Change, ClusterKey};
 use crate::crd::{ConditionStatus, KafkaTopic};
 use crate::metrics::TopicsOf;
+use crate::watching::received;
 use futures::Stream;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// Finds the resources that a change concerns.
 pub struct Triggers {
@@ -41,7 +42,7 @@ impl Triggers {
     pub fn new(topics: Arc<Topics>) -> (Triggers, impl Stream<Item = ObjectRef<KafkaTopic>> + Send + 'static) {
         let (rivals, concerned) = unbounded_channel();
         let triggers = Triggers { topics, rivals, clusters: Mutex::default(), touched: AtomicBool::new(true) };
-        (triggers, stream(concerned))
+        (triggers, received(concerned))
     }
 
     /// A resource was applied or deleted: others of its topic may have to take over, or to let go.
@@ -120,8 +121,4 @@ impl Triggers {
         }
         metrics.topics(&self.topics.context.scope, counts);
     }
-}
-
-fn stream<T>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> {
-    futures::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
 }

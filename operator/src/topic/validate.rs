@@ -1,13 +1,11 @@
 //! What is wanted of a topic, checked as the brokers would.
 
 use super::verdict::{Refusal, reason};
+use crate::cluster::plan::THROTTLED;
 use crate::cluster::validate::nearest::nearest;
 use crate::crd::ConfigValue;
 use barnabas::config::{ConfigError, Settings, topic};
 use std::collections::BTreeMap;
-
-/// Configurations of a topic that say which replicas are throttled. They come and go with moves.
-pub const THROTTLES: [&str; 2] = ["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"];
 
 /// The configuration of a topic as the brokers would write it. `cluster` is what is set for the brokers.
 /// Errors: `InvalidConfig`, which names the key.
@@ -32,7 +30,7 @@ pub fn settings(config: &BTreeMap<String, ConfigValue>, dynamic: BTreeMap<String
 }
 
 fn normal(name: &str, value: &ConfigValue) -> Result<String, Refusal> {
-    if THROTTLES.contains(&name) {
+    if THROTTLED.contains(&name) {
         return Err(refused(format!(
             "{name} is set while replicas move, and cannot be set here: spec.rebalance.throttleBytesPerSecond of the \
              KafkaCluster limits moves"
