@@ -8,6 +8,7 @@ use super::producer_ids::ProducerIds;
 use super::request::*;
 use super::rules::{ConfigRules, EffectiveConfig};
 use super::topic_name;
+use super::vanished::Vanished;
 use crate::clock::Clock;
 use crate::protocol::ErrorCode;
 use crate::raft::wire::Border;
@@ -40,6 +41,7 @@ pub struct ControllerClient {
     drained: watch::Receiver<BTreeSet<i32>>,
     channel: Arc<Channel>,
     node: Arc<Node>,
+    vanished: Arc<Vanished>,
 }
 
 /// What the client knows of the node it runs on.
@@ -81,7 +83,16 @@ impl ControllerClient {
         node: Node,
     ) -> ControllerClient {
         let channel = Arc::new(Channel::new(node.border.clone(), format!("broker-{}", node.id)));
-        ControllerClient { work, publications, image, leader, drained, channel, node: Arc::new(node) }
+        ControllerClient {
+            work,
+            publications,
+            image,
+            leader,
+            drained,
+            channel,
+            node: Arc::new(node),
+            vanished: Arc::default(),
+        }
     }
 
     /// This node's id.
@@ -106,6 +117,16 @@ impl ControllerClient {
     /// The metadata as far as it is committed and this node has applied it.
     pub fn image(&self) -> Arc<MetadataImage> {
         self.image.borrow().clone()
+    }
+
+    /// [`ControllerClient::image`], once it is decided on brokers that vanished a moment ago.
+    pub async fn settled_image(&self) -> Arc<MetadataImage> {
+        self.vanished.settled(&mut self.image.clone()).await
+    }
+
+    /// Where it is told which brokers have vanished.
+    pub fn vanished(&self) -> &Arc<Vanished> {
+        &self.vanished
     }
 
     /// The metadata, and a way to wait until it changes.

@@ -433,6 +433,25 @@ fn a_drained_broker_leads_only_what_nobody_else_can() {
 }
 
 #[test]
+fn a_drained_broker_is_given_replicas_only_where_the_others_are_not_enough() {
+    let mut bench = three();
+    let replicas = |bench: &mut Bench, name: &str, factor: i16| {
+        bench.create(NewTopic { partitions: 6, replication_factor: factor, ..NewTopic::with_defaults(name) }).unwrap();
+        let topic = bench.image().topics.by_name(name).unwrap();
+        topic.partitions.iter().map(|partition| partition.replicas.to_vec()).collect::<Vec<_>>()
+    };
+    bench.ask(Request::DrainLeaders { broker: 1, drained: true });
+    assert!(replicas(&mut bench, "two", 2).iter().all(|replicas| !replicas.contains(&1)));
+    let all = replicas(&mut bench, "three", 3);
+    assert!(all.iter().all(|replicas| replicas.len() == 3 && replicas[0] != 1), "{all:?}");
+    for broker in [2, 3] {
+        bench.ask(Request::DrainLeaders { broker, drained: true });
+    }
+    let leaders = replicas(&mut bench, "none-stays", 1);
+    assert!((1..=3).all(|id| leaders.contains(&vec![id])), "{leaders:?}");
+}
+
+#[test]
 fn a_drained_broker_may_lead_again_when_its_process_is_replaced() {
     let mut bench = three();
     bench.ask(Request::DrainLeaders { broker: 1, drained: true });

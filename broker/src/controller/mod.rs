@@ -43,10 +43,12 @@ mod snapshot_files;
 pub mod state;
 pub mod topic_name;
 mod topics;
+mod vanished;
 pub mod wire;
 
 pub use client::ControllerClient;
 pub use image::MetadataImage;
+pub use vanished::Vanished;
 
 use records::{METADATA_VERSION_LATEST, METADATA_VERSION_MIN};
 use std::ops::RangeInclusive;

@@ -156,4 +156,10 @@ impl Serves {
             Serves::Controllers => api.on_controllers(),
         }
     }
+
+    /// Whether the request in `frame` may be begun while earlier ones of its connection wait for their answers.
+    pub fn overlaps(self, frame: &[u8]) -> bool {
+        let api = RequestPrefix::read(frame).ok().and_then(|prefix| ApiKey::from_code(prefix.api_key));
+        self == Serves::Controllers || matches!(api, Some(ApiKey::Produce | ApiKey::Fetch))
+    }
 }

@@ -3,7 +3,7 @@
 //! Behaviour: clients get the addresses of the listener that they came in by; a broker that is fenced or has none there is
 //! not shown, its replicas are offline, and what it leads has no leader. A topic that is missing is created where the client
 //! and `auto.create.topics.enable` allow it, and is in the answer then (Kafka lets the client ask again). Duplicates are
-//! answered once.
+//! answered once. The answer waits a moment for the controller's word on a broker that has just vanished.
 //! Version notes: up to 0 an empty list means all topics, since 1 null does. Since 4 the client says whether topics may be
 //! created. Since 12 topics may be named by id; one id in a request makes all its names void, as in Kafka. Version 0
 //! knows no replica without a live broker.
@@ -39,7 +39,7 @@ pub async fn handle<'a>(
     {
         create_missing(controller, names).await;
     }
-    let image = controller.image();
+    let image = controller.settled_image().await;
     let answer = Answer {
         image: &image,
         context,

@@ -61,13 +61,22 @@ impl Connection {
         loop {
             let step = match self.buffer.frame() {
                 Err(bad) => Err(End::BadLength(describe(bad))),
-                Ok(Some(_)) if pending.len() < PENDING_MAX => self.answer_next(&mut pending).await,
-                Ok(_) => self.wait(&mut pending).await,
+                Ok(Some(frame)) if self.may_begin(frame, &pending) => self.answer_next(&mut pending).await,
+                Ok(frame) => {
+                    let may_read = frame.is_none();
+                    self.wait(&mut pending, may_read).await
+                }
             };
             if let Err(end) = step {
                 return end;
             }
         }
+    }
+
+    /// Kafka begins with a request when the one before it is answered. Records may be appended while earlier ones wait for
+    /// their commit; any other request is answered with what holds when its turn has come.
+    fn may_begin(&self, frame: &[u8], pending: &Pending) -> bool {
+        pending.is_empty() || pending.len() < PENDING_MAX && self.peer.serves.overlaps(frame)
     }
 
     async fn answer_next(&mut self, pending: &mut Pending) -> Result<(), End> {
@@ -85,8 +94,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for bytes from the client, or for an answer that can leave.
-    async fn wait(&mut self, pending: &mut Pending) -> Result<(), End> {
+    /// Waits for bytes from the client, if it `may_read`, or for an answer that can leave.
+    async fn wait(&mut self, pending: &mut Pending, may_read: bool) -> Result<(), End> {
         self.buffer.release();
         let idle = tokio::time::sleep_until(Instant::now() + self.idle_max);
         let arrived = tokio::select! {
@@ -95,7 +104,7 @@ impl Connection {
                 send(&self.socket, &response?).await?;
                 false
             }
-            readable = self.socket.readable(), if pending.len() < PENDING_MAX => readable.map(|()| true)?,
+            readable = self.socket.readable(), if may_read => readable.map(|()| true)?,
             () = idle, if pending.is_empty() => return Err(End::Idle),
             () = stopped(&mut self.shutdown), if pending.is_empty() => return Err(End::Shutdown),
         };

@@ -43,7 +43,13 @@ impl Broker {
             applying: Mutex::default(),
             open_threads: 2,
             commit_timeout: Duration::from_secs(1),
-            followers: Followers::new(FetcherSettings::default(), broker, Arc::new(|| 1), runtime.clone()),
+            followers: Followers::new(
+                FetcherSettings::default(),
+                broker,
+                Arc::new(|| 1),
+                Arc::default(),
+                runtime.clone(),
+            ),
             partitions,
             runtime,
         };

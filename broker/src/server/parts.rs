@@ -249,8 +249,9 @@ fn followers(config: &Config, rooms: &Rooms) -> Arc<Followers> {
         socket_timeout_ms: replication.socket_timeout_ms.into(),
     };
     let controller = rooms.controller.clone();
+    let vanished = controller.vanished().clone();
     let epoch = Arc::new(move || controller.broker_epoch());
-    Followers::new(settings, rooms.partitions.broker().clone(), epoch, tokio::runtime::Handle::current())
+    Followers::new(settings, rooms.partitions.broker().clone(), epoch, vanished, tokio::runtime::Handle::current())
 }
 
 /// The way of leaders to the controller.

@@ -2,7 +2,8 @@
 
 use super::notes::{Acknowledged, Notes, Read, lock};
 use super::{PATIENCE, Plan};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use barnabas_testing::consumer::Consumer;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
@@ -78,29 +79,43 @@ fn send(producer: &ThreadedProducer<Deliveries>, notes: &Notes, topic: &str, num
 
 /// A thread that reads all partitions from their beginning until it is told to stop.
 pub fn start_reader(bootstrap: &str, plan: &Plan, notes: &Arc<Notes>) -> anyhow::Result<JoinHandle<()>> {
+    let mut consumer = reader(bootstrap, plan, notes)?;
+    let (bootstrap, plan, notes) = (bootstrap.to_owned(), plan.clone(), notes.clone());
+    Ok(thread::spawn(move || {
+        while !notes.stop_reading.load(SeqCst) {
+            let found_nothing = !read(&consumer, &notes);
+            if found_nothing && consumer.is_deadlocked() {
+                match reader(&bootstrap, &plan, &notes) {
+                    Ok(another) => consumer = another,
+                    Err(error) => return notes.refuse(format!("another reader: {error}")),
+                }
+            }
+        }
+    }))
+}
+
+/// One that goes on behind what is read.
+fn reader(bootstrap: &str, plan: &Plan, notes: &Notes) -> anyhow::Result<Consumer> {
     let mut config = plan.configuration(bootstrap);
     // Being sent elsewhere is an error, not a new beginning.
     config.set("group.id", "barnabas-e2e-load").set("enable.auto.commit", "false").set("auto.offset.reset", "error");
     let consumer: BaseConsumer = config.create()?;
     let mut assignment = TopicPartitionList::new();
     for partition in 0..plan.partitions {
-        assignment.add_partition_offset(&plan.topic, partition, Offset::Offset(0))?;
+        let position = notes.partition(partition).read.last().map_or(0, |last| last.offset + 1);
+        assignment.add_partition_offset(&plan.topic, partition, Offset::Offset(position))?;
     }
     consumer.assign(&assignment)?;
-    let notes = notes.clone();
-    Ok(thread::spawn(move || {
-        while !notes.stop_reading.load(SeqCst) {
-            read(&consumer, &notes);
-        }
-    }))
+    Ok(Consumer::new(consumer))
 }
 
-/// Faults give errors now and then, which librdkafka gets over by itself; that what was read is gone is none of these.
-fn read(consumer: &BaseConsumer, notes: &Notes) {
+/// Whether there was something. Faults give errors now and then, which librdkafka gets over by itself; that what was read is
+/// gone is none of these.
+fn read(consumer: &Consumer, notes: &Notes) -> bool {
     const GONE: [RDKafkaErrorCode; 3] =
         [RDKafkaErrorCode::AutoOffsetReset, RDKafkaErrorCode::LogTruncation, RDKafkaErrorCode::OffsetOutOfRange];
     match consumer.poll(Duration::from_millis(50)) {
-        None => {}
+        None => return false,
         Some(Ok(message)) => match sequence(message.payload()) {
             Some(sequence) => {
                 notes.partition(message.partition()).read.push(Read { sequence, offset: message.offset() });
@@ -115,6 +130,7 @@ fn read(consumer: &BaseConsumer, notes: &Notes) {
             }
         }
     }
+    true
 }
 
 fn sequence(payload: Option<&[u8]>) -> Option<u64> {

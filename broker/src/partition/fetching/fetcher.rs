@@ -3,6 +3,7 @@
 use super::connection::{Connection, ConnectionError};
 use super::followers::{FetcherSettings, Key, Order, Orders};
 use crate::clock::now_ms;
+use crate::controller::Vanished;
 use crate::partition::{FetchedRecords, FollowError, Partition, Position};
 use crate::protocol::messages::fetch::*;
 use crate::protocol::{ErrorCode, Records};
@@ -39,6 +40,7 @@ pub struct Fetcher {
     broker_id: i32,
     broker_epoch: Arc<dyn Fn() -> i64 + Send + Sync>,
     orders: Arc<Orders>,
+    vanished: Arc<Vanished>,
     targets: HashMap<Key, Target>,
     due: Vec<Key>,
     forgotten: Vec<Key>,
@@ -67,6 +69,7 @@ impl Fetcher {
         broker_id: i32,
         broker_epoch: Arc<dyn Fn() -> i64 + Send + Sync>,
         orders: Arc<Orders>,
+        vanished: Arc<Vanished>,
     ) -> Fetcher {
         Fetcher {
             leader,
@@ -74,6 +77,7 @@ impl Fetcher {
             broker_id,
             broker_epoch,
             orders,
+            vanished,
             targets: HashMap::new(),
             due: Vec::new(),
             forgotten: Vec::new(),
@@ -100,6 +104,7 @@ impl Fetcher {
             match self.fetch_from(&host, port, &mut failures).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
+                    self.vanished.lost(self.leader);
                     let (leader, partitions) = (self.leader, self.targets.len());
                     tracing::info!(leader, host, port, partitions, %error, "lost the connection to a leader");
                     // Another address or other orders end the pause.
@@ -120,6 +125,7 @@ impl Fetcher {
     async fn fetch_from(&mut self, host: &str, port: u16, failures: &mut u32) -> Result<(), ConnectionError> {
         let client_id = format!("broker-{}-fetcher", self.broker_id);
         let mut connection = Connection::open(host, port, client_id).await?;
+        self.vanished.found(self.leader);
         self.begin_session();
         loop {
             if connection.under_way() == 0 {

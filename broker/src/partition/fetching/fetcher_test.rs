@@ -24,7 +24,7 @@ impl Pair {
             partition.apply(&registration(1, 1, 1, &[1, 2]));
         }
         let orders = Arc::<Orders>::default();
-        let fetcher = Fetcher::new(1, FetcherSettings::default(), 2, Arc::new(|| 200), orders);
+        let fetcher = Fetcher::new(1, FetcherSettings::default(), 2, Arc::new(|| 200), orders, Arc::default());
         let mut pair = Pair { leader, follower, fetcher, _nodes: nodes };
         pair.order();
         pair

@@ -1,6 +1,7 @@
 //! Which partition is fetched by which fetcher.
 
 use super::fetcher::Fetcher;
+use crate::controller::Vanished;
 use crate::controller::image::MetadataImage;
 use crate::partition::{Broker, Partition};
 use crate::protocol::Uuid;
@@ -106,6 +107,8 @@ pub struct Followers {
     broker: Arc<Broker>,
     /// The epoch that this broker is registered with.
     broker_epoch: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Told which leaders cannot be reached any more.
+    vanished: Arc<Vanished>,
     runtime: tokio::runtime::Handle,
     state: Mutex<State>,
 }
@@ -124,9 +127,10 @@ impl Followers {
         settings: FetcherSettings,
         broker: Arc<Broker>,
         broker_epoch: Arc<dyn Fn() -> i64 + Send + Sync>,
+        vanished: Arc<Vanished>,
         runtime: tokio::runtime::Handle,
     ) -> Arc<Followers> {
-        Arc::new(Followers { settings, broker, broker_epoch, runtime, state: Mutex::default() })
+        Arc::new(Followers { settings, broker, broker_epoch, vanished, runtime, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,6 +161,7 @@ impl Followers {
 
     /// Takes note of where brokers are reached.
     pub fn brokers_changed(&self, image: &MetadataImage) {
+        self.vanished.decided(image);
         let address = |id: i32| {
             let endpoint = image.live_broker(id)?.endpoint(&self.settings.listener)?;
             Some((endpoint.host.clone(), endpoint.port))
@@ -181,8 +186,8 @@ impl Followers {
             let orders = Arc::<Orders>::default();
             orders.set_address(addresses.get(&place.0).cloned());
             let epoch = self.broker_epoch.clone();
-            let fetcher =
-                Fetcher::new(place.0, self.settings.clone(), self.broker.settings.broker_id, epoch, orders.clone());
+            let (own, vanished) = (self.broker.settings.broker_id, self.vanished.clone());
+            let fetcher = Fetcher::new(place.0, self.settings.clone(), own, epoch, orders.clone(), vanished);
             (orders, self.runtime.spawn(fetcher.run()))
         });
         &started.0

@@ -7,6 +7,7 @@
 //!   of them against Apache Kafka.
 
 mod admin;
+mod answers;
 mod cuts;
 mod disks;
 mod freezes;

@@ -86,24 +86,44 @@ pub fn group_coordinator(address: SocketAddr, group: &str) -> Result<i32> {
     Ok(response.node_id.0)
 }
 
-fn name(topic: &str) -> TopicName {
+/// A topic's name as requests have it.
+pub fn name(topic: &str) -> TopicName {
     TopicName(StrBytes::from_string(topic.to_owned()))
 }
 
 /// Sends one request on a connection of its own. Errors: no connection, or no proper answer within [`LIMIT`].
 pub fn call<R: Request>(address: SocketAddr, request: &R, version: i16) -> Result<R::Response> {
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-    ensure!(stream.local_addr()? != address, "connected to itself");
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.write_all(&frame(request, version)?)?;
-    let mut size = [0; 4];
-    stream.read_exact(&mut size)?;
-    let mut response = vec![0; usize::try_from(i32::from_be_bytes(size))?];
-    stream.read_exact(&mut response)?;
-    let mut response = Bytes::from(response);
-    let header = ResponseHeader::decode(&mut response, R::Response::header_version(version))?;
-    ensure!(header.correlation_id == CORRELATION_ID, "an answer to request {}", header.correlation_id);
-    R::Response::decode(&mut response, version)
+    let mut connection = Connection::open(address, LIMIT)?;
+    connection.send(request, version)?;
+    connection.receive::<R>(version)
+}
+
+/// A connection on which requests may follow one another without waiting for answers.
+pub struct Connection(TcpStream);
+
+impl Connection {
+    pub fn open(address: SocketAddr, limit: Duration) -> Result<Connection> {
+        let stream = TcpStream::connect_timeout(&address, limit)?;
+        ensure!(stream.local_addr()? != address, "connected to itself");
+        stream.set_read_timeout(Some(limit))?;
+        Ok(Connection(stream))
+    }
+
+    pub fn send<R: Request>(&mut self, request: &R, version: i16) -> Result<()> {
+        Ok(self.0.write_all(&frame(request, version)?)?)
+    }
+
+    /// The next answer, which has to be to a request of this kind. Errors: none in time, or no proper one.
+    pub fn receive<R: Request>(&mut self, version: i16) -> Result<R::Response> {
+        let mut size = [0; 4];
+        self.0.read_exact(&mut size)?;
+        let mut response = vec![0; usize::try_from(i32::from_be_bytes(size))?];
+        self.0.read_exact(&mut response)?;
+        let mut response = Bytes::from(response);
+        let header = ResponseHeader::decode(&mut response, R::Response::header_version(version))?;
+        ensure!(header.correlation_id == CORRELATION_ID, "an answer to request {}", header.correlation_id);
+        R::Response::decode(&mut response, version)
+    }
 }
 
 fn frame<R: Request>(request: &R, version: i16) -> Result<Vec<u8>> {

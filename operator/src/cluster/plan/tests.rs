@@ -253,6 +253,10 @@ fn scaling_in_empties_brokers_first_then_ends_them_then_forgets_them() {
         _ => None,
     });
     assert!(moves.is_some_and(|moves| moves.len() == 1 && !moves[0].replicas.contains(&3)));
+    let spared = Action::Drain { broker: 3, drained: true };
+    assert!(emptying.actions.contains(&spared));
+    situation.edit(3).drained = true;
+    assert!(!plan(&situation).actions.iter().any(|action| matches!(action, Action::Drain { .. })), "once");
 
     let mut empty = settled(4).with_topic("t", &[&[0, 1], &[1, 2]]);
     empty.wanted.brokers = 3;

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use barnabas_testing::consumer::Consumer;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
@@ -140,33 +141,35 @@ fn send(producer: &ThreadedProducer<Deliveries>, notes: &Notes, topic: &str, par
     }
 }
 
-fn consumer(bootstrap: &str, group: &str) -> BaseConsumer {
+fn consumer(bootstrap: &str, group: &str) -> Consumer {
     let mut config = configuration(bootstrap);
     config.set("group.id", group).set("enable.auto.commit", "false");
     config.set("fetch.wait.max.ms", "20").set("fetch.error.backoff.ms", "20").set("enable.partition.eof", "false");
     config.set("session.timeout.ms", "10000").set("heartbeat.interval.ms", "200");
     // A member begins at the beginning, and must never be sent there again: its deliveries are checked.
     config.set("auto.offset.reset", "earliest");
-    config.create().expect("a consumer")
+    Consumer::new(config.create().expect("a consumer"))
 }
 
-/// One that reads all partitions from their beginning; being sent elsewhere is an error, not a new beginning.
-fn reader(bootstrap: &str, plan: &Plan) -> BaseConsumer {
+/// One that reads all partitions, each from its position or its beginning; being sent elsewhere is an error, not a new
+/// beginning.
+fn reader(bootstrap: &str, plan: &Plan, positions: &BTreeMap<i32, i64>) -> Consumer {
     let mut config = configuration(bootstrap);
     config.set("group.id", "load-auditor").set("enable.auto.commit", "false").set("auto.offset.reset", "error");
     config.set("fetch.wait.max.ms", "20").set("fetch.error.backoff.ms", "20");
     let consumer: BaseConsumer = config.create().expect("a consumer");
     let mut list = TopicPartitionList::new();
     for partition in 0..plan.partitions {
-        list.add_partition_offset(plan.topic, partition, Offset::Offset(0)).expect("a valid offset");
+        let position = positions.get(&partition).copied().unwrap_or_default();
+        list.add_partition_offset(plan.topic, partition, Offset::Offset(position)).expect("a valid offset");
     }
     consumer.assign(&list).expect("an assignment");
-    consumer
+    Consumer::new(consumer)
 }
 
 /// What a reader is given by one poll. A cluster with faults gives errors now and then, which librdkafka gets over by
 /// itself; that what was read is gone is none of these.
-fn next(consumer: &BaseConsumer, wait: Duration) -> Result<Option<Record>, String> {
+fn next(consumer: &Consumer, wait: Duration) -> Result<Option<Record>, String> {
     const GONE: [RDKafkaErrorCode; 3] =
         [RDKafkaErrorCode::AutoOffsetReset, RDKafkaErrorCode::LogTruncation, RDKafkaErrorCode::OffsetOutOfRange];
     match consumer.poll(wait) {
@@ -181,11 +184,18 @@ fn next(consumer: &BaseConsumer, wait: Duration) -> Result<Option<Record>, Strin
 
 /// A thread that reads everything until told to stop.
 pub fn start_reader(bootstrap: &str, plan: &Plan, notes: &Arc<Notes>) -> JoinHandle<()> {
-    let (consumer, notes) = (reader(bootstrap, plan), notes.clone());
+    let (bootstrap, plan, notes) = (bootstrap.to_owned(), plan.clone(), notes.clone());
     thread::spawn(move || {
+        let mut positions = BTreeMap::new();
+        let mut consumer = reader(&bootstrap, &plan, &positions);
         while !notes.stop.load(SeqCst) {
             match next(&consumer, POLL) {
-                Ok(record) => lock(&notes.read).extend(record),
+                Ok(Some(record)) => {
+                    positions.insert(record.partition, record.offset + 1);
+                    lock(&notes.read).push(record);
+                }
+                Ok(None) if consumer.is_deadlocked() => consumer = reader(&bootstrap, &plan, &positions),
+                Ok(None) => {}
                 Err(refusal) => return notes.refuse(refusal),
             }
         }
@@ -194,7 +204,7 @@ pub fn start_reader(bootstrap: &str, plan: &Plan, notes: &Arc<Notes>) -> JoinHan
 
 /// Every record of the topic, in the order of the log.
 pub fn read_all(bootstrap: &str, plan: &Plan) -> Vec<Record> {
-    let consumer = reader(bootstrap, plan);
+    let consumer = reader(bootstrap, plan, &BTreeMap::new());
     let end = |partition| {
         let ask = || consumer.fetch_watermarks(plan.topic, partition, ANSWER).ok();
         wait_for("the end of a partition", PATIENCE, ask).1
@@ -212,11 +222,11 @@ pub fn read_all(bootstrap: &str, plan: &Plan) -> Vec<Record> {
 }
 
 /// A client that asks for the group's offsets.
-pub fn member(bootstrap: &str) -> BaseConsumer {
+pub fn member(bootstrap: &str) -> Consumer {
     consumer(bootstrap, GROUP)
 }
 
-pub fn committed_offsets(member: &BaseConsumer, plan: &Plan) -> Result<BTreeMap<i32, i64>, KafkaError> {
+pub fn committed_offsets(member: &Consumer, plan: &Plan) -> Result<BTreeMap<i32, i64>, KafkaError> {
     let mut partitions = TopicPartitionList::new();
     partitions.add_partition_range(plan.topic, 0, plan.partitions - 1);
     let committed = member.committed_offsets(partitions, ANSWER)?;
@@ -233,9 +243,14 @@ fn raw_offset(offset: Offset) -> Option<i64> {
 
 /// A thread that reads as a member of the group and commits what it read, until told to stop.
 pub fn start_group(bootstrap: &str, plan: &Plan, notes: &Arc<Notes>) -> JoinHandle<()> {
-    let (member, notes, plan) = (consumer(bootstrap, GROUP), notes.clone(), plan.clone());
-    member.subscribe(&[plan.topic]).expect("a subscription");
+    let (bootstrap, notes, plan) = (bootstrap.to_owned(), notes.clone(), plan.clone());
     thread::spawn(move || {
+        let join = || {
+            let member = consumer(&bootstrap, GROUP);
+            member.subscribe(&[plan.topic]).expect("a subscription");
+            member
+        };
+        let mut member = join();
         while !notes.stop.load(SeqCst) {
             let mut positions = BTreeMap::new();
             while positions.len() < plan.partitions as usize
@@ -246,16 +261,23 @@ pub fn start_group(bootstrap: &str, plan: &Plan, notes: &Arc<Notes>) -> JoinHand
                 positions.insert(record.partition, record.offset + 1);
             }
             commit(&member, &plan, &positions, &notes);
+            if positions.is_empty() && member.is_deadlocked() {
+                member = join();
+            }
         }
     })
 }
 
-fn commit(member: &BaseConsumer, plan: &Plan, positions: &BTreeMap<i32, i64>, notes: &Notes) {
+fn commit(member: &Consumer, plan: &Plan, positions: &BTreeMap<i32, i64>, notes: &Notes) {
     let mut list = TopicPartitionList::new();
     for (partition, offset) in positions {
         list.add_partition_offset(plan.topic, *partition, Offset::Offset(*offset)).expect("a valid offset");
     }
-    if positions.is_empty() || member.commit(&list, CommitMode::Sync).is_err() {
+    if positions.is_empty() {
+        return;
+    }
+    let committed = member.within(PATIENCE, move |member| member.commit(&list, CommitMode::Sync));
+    if !matches!(committed, Some(Ok(()))) {
         return;
     }
     let mut commits = lock(&notes.commits);
