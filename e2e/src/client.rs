@@ -77,23 +77,23 @@ impl Asker {
     }
 }
 
-/// Writes one record, and waits until all replicas in sync have it. Gives its offset in partition 0.
-pub async fn produce_one(bootstrap: &str, topic: &str, value: &str, limit: Duration) -> Result<i64> {
+/// Writes one record, and waits until all replicas in sync have it. Gives its offset in the partition.
+pub async fn produce_one(bootstrap: &str, topic: &str, partition: i32, value: &str, limit: Duration) -> Result<i64> {
     let mut config = configuration(bootstrap);
     config.set("acks", "all").set("linger.ms", "0").set("message.timeout.ms", limit.as_millis().to_string());
     let producer: FutureProducer = config.create()?;
-    let record: FutureRecord<'_, (), str> = FutureRecord::to(topic).partition(0).payload(value);
+    let record: FutureRecord<'_, (), str> = FutureRecord::to(topic).partition(partition).payload(value);
     let delivered = producer.send(record, limit).await.map_err(|(error, _)| error)?;
     Ok(delivered.offset)
 }
 
-/// Reads the record at an offset of partition 0.
-pub async fn consume_one(bootstrap: &str, topic: &str, offset: i64, limit: Duration) -> Result<String> {
+/// Reads the record at an offset of a partition.
+pub async fn consume_one(bootstrap: &str, topic: &str, partition: i32, offset: i64, limit: Duration) -> Result<String> {
     let mut config = configuration(bootstrap);
     config.set("group.id", "barnabas-e2e").set("enable.auto.commit", "false");
     let consumer: StreamConsumer = config.create()?;
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, 0, Offset::Offset(offset))?;
+    assignment.add_partition_offset(topic, partition, Offset::Offset(offset))?;
     consumer.assign(&assignment)?;
     // A broker that ended a moment ago is an error of one connection: the client finds another.
     let next = async {
@@ -104,6 +104,7 @@ pub async fn consume_one(bootstrap: &str, topic: &str, offset: i64, limit: Durat
         }
     };
     let record = timeout(limit, next).await;
-    let record = record.with_context(|| format!("{topic}: no record at offset {offset} within {limit:?}"))?;
+    let record =
+        record.with_context(|| format!("{topic}-{partition}: no record at offset {offset} within {limit:?}"))?;
     Ok(String::from_utf8_lossy(record.payload().unwrap_or_default()).into_owned())
 }

@@ -1,7 +1,7 @@
 //! A `KafkaCluster` as people see it: applied, waited for, and read.
 
 use crate::space::Space;
-use crate::watch;
+use crate::watch::{self, Kind};
 use anyhow::{Context, Result};
 use barnabas_operator::crd::{Condition, ConditionStatus, KafkaCluster, KafkaClusterSpec, KafkaClusterStatus};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
@@ -44,6 +44,16 @@ pub fn spec(brokers: i32) -> Value {
             "transaction.state.log.min.isr": copies.min(2),
         },
     })
+}
+
+/// The same with controllers that have pods of their own.
+pub fn dedicated(spec: Value) -> Value {
+    let controllers = json!({
+        "mode": "Dedicated",
+        "storage": { "size": "1Gi" },
+        "resources": { "requests": { "cpu": "50m", "memory": "64Mi" } },
+    });
+    with(spec, json!({ "controllers": controllers }))
 }
 
 /// Puts `changes` over `base`, field by field.
@@ -133,12 +143,14 @@ impl Cluster {
         watch::until_some(&self.api, &self.name, "address for clients outside", PATIENCE, told).await
     }
 
-    pub fn pod(&self, broker: i32) -> String {
-        format!("{}-broker-{broker}", self.name)
+    /// The pod of a node. Dedicated controllers are numbered from 1000.
+    pub fn pod(&self, id: i32) -> String {
+        let role = if id < 1000 { "broker" } else { "controller" };
+        format!("{}-{role}-{id}", self.name)
     }
 
-    pub fn claim(&self, broker: i32) -> String {
-        format!("data-{}", self.pod(broker))
+    pub fn claim(&self, id: i32) -> String {
+        format!("data-{}", self.pod(id))
     }
 
     pub fn pods(&self) -> Api<Pod> {
@@ -156,9 +168,14 @@ impl Cluster {
 
     /// The uids of the pods, by name: they change when a pod is made anew.
     pub async fn uids(&self) -> Result<BTreeMap<String, String>> {
-        let pods = watch::list(&self.pods(), &self.labels()).await?;
-        let uid = |pod: Pod| Some((pod.metadata.name?, pod.metadata.uid?));
-        Ok(pods.into_iter().filter_map(uid).collect())
+        Ok(uids(watch::list(&self.pods(), &self.labels()).await?))
+    }
+
+    /// The uids of the claims that are to stay, by name: they change when a volume is another.
+    pub async fn claim_uids(&self) -> Result<BTreeMap<String, String>> {
+        let mut claims = watch::list(&self.claims(), &self.labels()).await?;
+        claims.retain(|claim| claim.metadata.deletion_timestamp.is_none());
+        Ok(uids(claims))
     }
 
     /// Waits until the pods are so.
@@ -175,16 +192,33 @@ impl Cluster {
         watch::until(&self.pods(), pod, "new and ready pod", PATIENCE, is_new).await.map(drop)
     }
 
-    /// The broker that is the active controller, and one that is not.
-    pub async fn controller_and_another(&self) -> Result<(i32, i32)> {
-        let known = self.becomes("active controller", |it| active(it).is_some()).await?;
-        let active = active(&known).unwrap_or_default();
-        Ok((active, if active == 0 { 1 } else { 0 }))
+    /// Waits until a pod ends, or has ended.
+    pub async fn pod_ends(&self, pod: &str, uid: &str) -> Result<()> {
+        let stays = |it: &Pod| it.metadata.uid.as_deref() == Some(uid) && it.metadata.deletion_timestamp.is_none();
+        let ends = |known: Option<&Pod>| (!known.is_some_and(stays)).then_some(());
+        watch::until_some(&self.pods(), pod, "end of the pod", PATIENCE, ends).await
+    }
+
+    /// Waits until so many brokers serve, every replica is in sync, and nothing is left to do.
+    pub async fn is_whole(&self, brokers: i32) -> Result<()> {
+        let has_all = |it: &KafkaCluster| {
+            let status = it.status.as_ref();
+            status.is_some_and(|it| it.partitions.under_replicated == 0 && it.ready_replicas == brokers)
+        };
+        self.becomes("all replicas in sync", has_all).await?;
+        self.is_ready().await.map(drop)
+    }
+
+    /// The node that is the active controller, once it is another than `before`.
+    pub async fn active_controller(&self, before: Option<i32>) -> Result<i32> {
+        let active = |it: &KafkaCluster| it.status.as_ref()?.active_controller.filter(|active| Some(*active) != before);
+        watch::until_some(&self.api, &self.name, "active controller", PATIENCE, |it| it.and_then(active)).await
     }
 }
 
-fn active(cluster: &KafkaCluster) -> Option<i32> {
-    cluster.status.as_ref()?.active_controller
+fn uids<K: Kind>(objects: Vec<K>) -> BTreeMap<String, String> {
+    let uid = |object: &K| Some((object.meta().name.clone()?, object.meta().uid.clone()?));
+    objects.iter().filter_map(uid).collect()
 }
 
 /// Whether the status speaks of the specification as it is now.
@@ -218,6 +252,7 @@ pub fn is_pod_ready(pod: &Pod) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use barnabas_operator::crd::ControllerMode;
 
     #[test]
     fn changes_are_put_over_what_there_is() {
@@ -233,5 +268,7 @@ mod tests {
             let read: KafkaClusterSpec = serde_json::from_value(spec(brokers)).expect("a specification");
             assert_eq!(read.brokers.replicas, brokers);
         }
+        let read: KafkaClusterSpec = serde_json::from_value(dedicated(spec(3))).expect("a specification");
+        assert_eq!((read.controllers.mode, read.controllers.replicas), (ControllerMode::Dedicated, 3));
     }
 }

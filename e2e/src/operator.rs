@@ -1,10 +1,10 @@
 //! The operator itself: its pods, its metrics, and its release.
 
-use crate::cluster::{PATIENCE, is_pod_ready};
+use crate::cluster::{Cluster, PATIENCE, is_pod_ready};
 use crate::commands::{kubectl, run};
 use crate::environment::{Environment, chart};
 use crate::watch::{self, eventually};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -89,6 +89,30 @@ impl Operator {
         Ok(())
     }
 
+    /// Ends the replica that acts, as a crash would. Another one takes over.
+    pub async fn kill_leader(&self) -> Result<()> {
+        // It may end by itself between the question and the order: then there is another one to be asked for.
+        eventually("operator that acts, to be killed", PATIENCE, async || {
+            let (leader, _) = self.leader().await?;
+            self.pods.delete(&leader, &DeleteParams::default().grace_period(0)).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until the replica that acts has itself found a cluster ready: what stands in the status may be the word of
+    /// another one.
+    pub async fn finds_ready(&self, cluster: &Cluster) -> Result<()> {
+        let series = ready_series(cluster);
+        eventually("operator that finds the cluster ready", PATIENCE, async || {
+            let (pod, scrape) = self.leader().await?;
+            let found = scrape.value(&series);
+            ensure!(found == Some(1.0), "{pod} says {series}: {found:?}");
+            Ok(())
+        })
+        .await
+    }
+
     /// Sets the number of replicas, and waits until there are as many.
     pub async fn scale(&self, replicas: i32) -> Result<()> {
         let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
@@ -109,6 +133,12 @@ impl Operator {
         let seconds = since.as_secs();
         kubectl(&format!("-n {} logs -l {LABELS} --tail=-1 --since={seconds}s", self.namespace())).await
     }
+}
+
+/// What the operator tells of the readiness of a cluster, 0 or 1.
+pub fn ready_series(cluster: &Cluster) -> String {
+    let namespace = &cluster.space.namespace;
+    format!("barnabas_operator_cluster_ready{{cluster=\"{}\",namespace=\"{namespace}\"}}", cluster.name)
 }
 
 /// What one process told Prometheus: every line by its name and labels.

@@ -12,8 +12,8 @@ async fn main() -> Result<()> {
     let bootstrap = arguments.next().context("usage: hello BOOTSTRAP [TOPIC]")?;
     let topic = arguments.next().unwrap_or_else(|| "hello".to_owned());
     let text = format!("hello from process {}", std::process::id());
-    let offset = produce_one(&bootstrap, &topic, &text, LIMIT).await?;
-    let read = consume_one(&bootstrap, &topic, offset, LIMIT).await?;
+    let offset = produce_one(&bootstrap, &topic, 0, &text, LIMIT).await?;
+    let read = consume_one(&bootstrap, &topic, 0, offset, LIMIT).await?;
     ensure!(read == text, "wrote \"{text}\", read \"{read}\"");
     println!("wrote and read \"{text}\": {topic}, partition 0, offset {offset}");
     Ok(())

@@ -77,12 +77,12 @@ fn a_killed_process_costs_no_record_and_hardly_a_pause() {
     });
 }
 
-async fn signal(cluster: &Cluster, pod: &str, signal: &str) -> Result<()> {
+pub async fn signal(cluster: &Cluster, pod: &str, signal: &str) -> Result<()> {
     script("container-signal", &[&cluster.space.namespace, pod, CONTAINER, signal]).await.map(drop)
 }
 
 /// Waits until the process of a pod has been started again so often, and is ready.
-async fn restarted(cluster: &Cluster, pod: &str, times: usize) -> Result<()> {
+pub async fn restarted(cluster: &Cluster, pod: &str, times: usize) -> Result<()> {
     cluster
         .pods_become("restarted", |pods| {
             let this = pods.iter().find(|it| it.metadata.name.as_deref() == Some(pod));
@@ -104,14 +104,19 @@ fn a_frozen_process_costs_no_record_and_hardly_a_pause() {
         for time in 0..times() {
             let pod = cluster.pod(time as i32 % 3);
             let start = Instant::now();
-            signal(&cluster, &pod, "STOP").await?;
-            let gap = load.gap_since(start).await;
-            signal(&cluster, &pod, "CONT").await?;
-            gaps.push(gap?);
+            gaps.push(frozen(&cluster, &pod, load.gap_since(start)).await?);
             cluster.is_ready().await?;
         }
         finish(load, "process frozen, a client that waits 1 s for an answer", &gaps, Duration::from_secs(2)).await
     });
+}
+
+/// Freezes the process of a pod for as long as something else takes.
+pub async fn frozen<T>(cluster: &Cluster, pod: &str, meanwhile: impl Future<Output = Result<T>>) -> Result<T> {
+    signal(cluster, pod, "STOP").await?;
+    let result = meanwhile.await;
+    signal(cluster, pod, "CONT").await?;
+    result
 }
 
 #[test]

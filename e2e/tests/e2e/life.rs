@@ -34,14 +34,14 @@ async fn takes_records(space: &Space, brokers: i32) -> Result<()> {
     let cluster = Cluster::named(space, "orders");
     let bootstrap = cluster.bootstrap().await?;
     let limit = Duration::from_secs(5);
-    let produce = async || produce_one(&bootstrap, "payments", "hello", limit).await;
+    let produce = async || produce_one(&bootstrap, "payments", 0, "hello", limit).await;
     let offset = watch::eventually("acknowledged record", PATIENCE, produce).await?;
     report::time(
         &format!("apply of a cluster of {brokers} to its first acknowledged record"),
         start.elapsed(),
         Duration::from_secs(10),
     );
-    let read = consume_one(&bootstrap, "payments", offset, PATIENCE).await?;
+    let read = consume_one(&bootstrap, "payments", 0, offset, PATIENCE).await?;
     ensure!(read == "hello", "read {read:?}");
     cluster.is_ready().await?;
     Ok(())
@@ -80,8 +80,7 @@ fn a_stopped_cluster_has_no_pods_and_starts_with_all_its_records() {
         let load = Load::start(&cluster).await?;
         load.every_partition_is_written().await?;
         cluster.change(json!({ "stopped": true })).await?;
-        cluster.pods_become("none", |pods| pods.is_empty()).await?;
-        cluster.says("Ready", false, "stopped").await?;
+        is_stopped(&cluster).await?;
         cluster.change(json!({ "stopped": false })).await?;
         cluster.is_ready().await?;
         // The producer has tried all the while: nothing of it may be lost either.
@@ -89,6 +88,11 @@ fn a_stopped_cluster_has_no_pods_and_starts_with_all_its_records() {
         load.finish().await?;
         Ok(())
     });
+}
+
+pub async fn is_stopped(cluster: &Cluster) -> Result<()> {
+    cluster.pods_become("none", |pods| pods.is_empty()).await?;
+    cluster.says("Ready", false, "stopped").await.map(drop)
 }
 
 #[test]
@@ -115,14 +119,14 @@ fn a_cluster_that_is_deleted_and_applied_again_has_its_records() {
         let kept = json!({ "partitions": 1, "replicationFactor": 3, "deletionPolicy": "Retain" });
         Topic::create(&cluster, "kept", kept).await?;
         let bootstrap = cluster.bootstrap().await?;
-        let offset = produce_one(&bootstrap, "kept", "hello", PATIENCE).await?;
+        let offset = produce_one(&bootstrap, "kept", 0, "hello", PATIENCE).await?;
         cluster.delete().await?;
         cluster.apply(spec(3)).await?;
         let known = cluster.is_ready().await?;
         let after = known.status.and_then(|status| status.cluster_id);
         ensure!(before == after, "the cluster was {before:?} and is {after:?}");
         let bootstrap = cluster.bootstrap().await?;
-        let value = consume_one(&bootstrap, "kept", offset, PATIENCE).await?;
+        let value = consume_one(&bootstrap, "kept", 0, offset, PATIENCE).await?;
         ensure!(value == "hello", "read {value:?}");
         Ok(())
     });

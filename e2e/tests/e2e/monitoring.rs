@@ -4,7 +4,7 @@ use anyhow::ensure;
 use barnabas_e2e::cluster::{Cluster, PATIENCE, spec};
 use barnabas_e2e::environment::variable;
 use barnabas_e2e::load::Load;
-use barnabas_e2e::operator::Operator;
+use barnabas_e2e::operator::{Operator, ready_series};
 use barnabas_e2e::prometheus::Prometheus;
 use barnabas_e2e::space::test;
 
@@ -38,9 +38,8 @@ fn prometheus_finds_brokers_and_operator_and_what_they_tell() {
 #[test]
 fn the_operator_tells_what_it_does() {
     test("operatormetrics", async |space| {
-        Cluster::start(&space, "orders", spec(1)).await?;
+        let ready = ready_series(&Cluster::start(&space, "orders", spec(1)).await?);
         let (_, scrape) = Operator::of(&space.environment).leader().await?;
-        let ready = format!("barnabas_operator_cluster_ready{{cluster=\"orders\",namespace=\"{}\"}}", space.namespace);
         ensure!(scrape.value(&ready) == Some(1.0), "{ready}: {scrape:?}");
         for name in
             ["barnabas_operator_reconciles_total", "barnabas_operator_writes_total", "process_resident_memory_bytes"]

@@ -39,16 +39,20 @@ fn a_lost_node_costs_no_record_and_comes_back() {
         let cluster = Cluster::start(&space, "orders", spec(3)).await?;
         let load = Load::with(&cluster, Plan::impatient()).await?;
         let node = node_of(&cluster, 2).await?;
-        let start = Instant::now();
-        script("node-down", &[&node]).await?;
-        let result = survives(&cluster, &load, start).await;
-        script("node-up", &[&node]).await?;
-        result?;
+        lost(&node, survives(&cluster, &load, Instant::now())).await?;
         cluster.is_ready().await?;
         Operator::of(&space.environment).leads().await?;
         load.finish().await?;
         Ok(())
     });
+}
+
+/// Takes a node's power for as long as something else takes.
+pub async fn lost<T>(node: &str, meanwhile: impl Future<Output = Result<T>>) -> Result<T> {
+    script("node-down", &[node]).await?;
+    let result = meanwhile.await;
+    script("node-up", &[node]).await?;
+    result
 }
 
 async fn survives(cluster: &Cluster, load: &Load, start: Instant) -> Result<()> {
@@ -58,7 +62,7 @@ async fn survives(cluster: &Cluster, load: &Load, start: Instant) -> Result<()> 
     load.every_partition_is_written().await
 }
 
-async fn node_of(cluster: &Cluster, broker: i32) -> Result<String> {
+pub async fn node_of(cluster: &Cluster, broker: i32) -> Result<String> {
     let pod = cluster.pods().get(&cluster.pod(broker)).await?;
     pod.spec.and_then(|spec| spec.node_name).context("the pod's node")
 }
@@ -71,24 +75,30 @@ fn a_node_is_drained_under_load_without_a_failed_produce() {
         let node = node_of(&cluster, 1).await?;
         let uid = cluster.uids().await?.remove(&cluster.pod(1)).unwrap_or_default();
         let start = Instant::now();
-        let options = "--ignore-daemonsets --delete-emptydir-data --timeout=170s";
-        let drained = kubectl(&format!("drain {node} {options}")).await;
-        let moved = match drained {
-            Ok(_) => {
-                report::figure("kubectl drain of a node under load", format!("{:.1?}", start.elapsed()));
-                // The others may have to bear one less until the node is back: where volumes stay, the pod waits.
-                load.gap_since(start).await
-            }
-            Err(error) => Err(error),
+        let moved = async {
+            drain(&node).await?;
+            report::figure("kubectl drain of a node under load", format!("{:.1?}", start.elapsed()));
+            // The others may have to bear one less until the node is back: where volumes stay, the pod waits.
+            load.gap_since(start).await
         };
-        kubectl(&format!("uncordon {node}")).await?;
-        let gap = moved?;
+        let gap = then_uncordon(&node, moved).await?;
         cluster.is_replaced(&cluster.pod(1), &uid).await?;
         cluster.is_ready().await?;
         report::time("produce gap, node drained", gap, Duration::from_secs(1));
         load.finish().await?;
         Ok(())
     });
+}
+
+pub async fn drain(node: &str) -> Result<()> {
+    kubectl(&format!("drain {node} --ignore-daemonsets --delete-emptydir-data --timeout=170s")).await.map(drop)
+}
+
+/// Gives the node back after what was done to it.
+pub async fn then_uncordon<T>(node: &str, done: impl Future<Output = Result<T>>) -> Result<T> {
+    let result = done.await;
+    kubectl(&format!("uncordon {node}")).await?;
+    result
 }
 
 #[test]

@@ -32,6 +32,16 @@ fn a_static_configuration_rolls_through_without_a_failed_produce() {
 async fn rolls(space: &Space, what: &str, change: Value) -> Result<Cluster> {
     let cluster = Cluster::start(space, "orders", spec(3)).await?;
     let load = Load::start(&cluster).await?;
+    let took = restarts_all(&cluster, change).await?;
+    report::time(&format!("rolling restart of 3 under load ({what})"), took, Duration::from_secs(60));
+    let statistics = load.finish().await?;
+    report::figure(&format!("longest produce gap in it ({what})"), format!("{:.2?}", statistics.longest_gap));
+    report::figure(&format!("p99 of produce latency around it ({what})"), format!("{:.2?}", statistics.latency_p99));
+    Ok(cluster)
+}
+
+/// Applies a change that restarts every pod, and waits until all are new and the cluster is ready; how long that takes.
+pub async fn restarts_all(cluster: &Cluster, change: Value) -> Result<Duration> {
     let before = cluster.uids().await?;
     let start = Instant::now();
     cluster.change(change).await?;
@@ -40,14 +50,9 @@ async fn rolls(space: &Space, what: &str, change: Value) -> Result<Cluster> {
             let (name, uid) = (pod.metadata.name.clone().unwrap_or_default(), pod.metadata.uid.clone());
             before.get(&name) != uid.as_ref()
         };
-        pods.len() == 3 && pods.iter().all(is_new)
+        pods.len() == before.len() && pods.iter().all(is_new)
     };
-    cluster.pods_become("new, all three", all_are_new).await?;
+    cluster.pods_become("new, all of them", all_are_new).await?;
     cluster.is_ready().await?;
-    let goal = Duration::from_secs(60);
-    report::time(&format!("rolling restart of 3 under load ({what})"), start.elapsed(), goal);
-    let statistics = load.finish().await?;
-    report::figure(&format!("longest produce gap in it ({what})"), format!("{:.2?}", statistics.longest_gap));
-    report::figure(&format!("p99 of produce latency around it ({what})"), format!("{:.2?}", statistics.latency_p99));
-    Ok(cluster)
+    Ok(start.elapsed())
 }

@@ -35,13 +35,17 @@ fn three_brokers_become_five_and_three_again_under_load() {
         cluster.change(json!({ "brokers": { "replicas": 5 } })).await?;
         has_brokers(&cluster, 5).await?;
         report::figure("3 brokers to 5 under load, moves included", format!("{:.1?}", start.elapsed()));
-        ensure!(holders(&client)? == BTreeSet::from([0, 1, 2, 3, 4]), "replicas: {:?}", client.replicas("load")?);
+        ensure!(
+            holders(&client, "load")? == BTreeSet::from([0, 1, 2, 3, 4]),
+            "replicas: {:?}",
+            client.replicas("load")?
+        );
 
         let start = Instant::now();
         cluster.change(json!({ "brokers": { "replicas": 3 } })).await?;
         has_brokers(&cluster, 3).await?;
         report::figure("5 brokers to 3 under load", format!("{:.1?}", start.elapsed()));
-        ensure!(holders(&client)? == BTreeSet::from([0, 1, 2]), "replicas: {:?}", client.replicas("load")?);
+        ensure!(holders(&client, "load")? == BTreeSet::from([0, 1, 2]), "replicas: {:?}", client.replicas("load")?);
         for broker in [3, 4] {
             watch::until_gone(&cluster.claims(), &cluster.claim(broker), PATIENCE).await?;
         }
@@ -51,9 +55,9 @@ fn three_brokers_become_five_and_three_again_under_load() {
     });
 }
 
-/// The brokers that have replicas of the load's topic.
-fn holders(client: &Asker) -> Result<BTreeSet<i32>> {
-    Ok(client.replicas("load")?.context("the topic")?.into_iter().flatten().collect())
+/// The brokers that have replicas of a topic.
+pub fn holders(client: &Asker, topic: &str) -> Result<BTreeSet<i32>> {
+    Ok(client.replicas(topic)?.context("the topic")?.into_iter().flatten().collect())
 }
 
 #[test]
