@@ -4,6 +4,7 @@
 
 mod conditions;
 mod configuration;
+mod controllers;
 mod failures;
 mod idle;
 mod install;
