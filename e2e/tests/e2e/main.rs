@@ -13,6 +13,7 @@ mod many_topics;
 mod monitoring;
 mod nodes;
 mod operators;
+mod recreation;
 mod refusals;
 mod rolling;
 mod scaling;
