@@ -9,6 +9,7 @@ mod failures;
 mod idle;
 mod install;
 mod life;
+mod listeners;
 mod many_topics;
 mod monitoring;
 mod nodes;
