@@ -75,8 +75,9 @@ pub struct KafkaTopicSpec {
     #[serde(default)]
     pub deletion_policy: TopicDeletionPolicy,
 
-    /// Whether a topic that exists already becomes this one: it is given what is said here. `false`: it is left alone, and
-    /// this resource says so.
+    /// Whether a topic that exists already becomes this one: it is given what is said here. One with a configuration that
+    /// `config` does not name is left alone until it is named there, or removed from the topic (`UnnamedConfig`): unset, it
+    /// might cost records. `false`: any topic that exists is left alone, and this resource says so.
     #[serde(default = "yes")]
     pub adopt: bool,
 }

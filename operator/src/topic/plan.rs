@@ -190,6 +190,9 @@ fn change(
     let more = more(resource, live, topic, ledger)?;
     let moves = moves::plan(&resource.spec, live, topic, ledger)?;
     let (set, unset) = differences(config, topic);
+    if claim != Claim::Ours && !unset.is_empty() {
+        return Err(unnamed(topic, &unset));
+    }
     // The places are taken only where nothing has been refused.
     ledger.moves(&topic.name, moves.under_way + moves.begin.len());
     if set.is_empty() && unset.is_empty() && more.is_empty() && moves.begin.is_empty() {
@@ -235,6 +238,20 @@ fn differences(mut wanted: BTreeMap<String, String>, topic: &Topic) -> (BTreeMap
         }
     }
     (wanted, unset)
+}
+
+/// Why a topic that others have made is not adopted: these configurations would be unset, and with `retention.ms` gone, say,
+/// records that were to be kept for ever would be deleted.
+fn unnamed(topic: &Topic, names: &[String]) -> Refusal {
+    let set = topic.configs.iter().filter(|config| names.contains(&config.name));
+    let set: Vec<String> = set.map(|Config { name, value }| format!("{name}={value}")).collect();
+    let message = format!(
+        "topic {} was made by others and has configurations that spec.config does not name: {}. Name each in spec.config, with \
+         the value that is wanted, or remove it from the topic first. Nothing of this resource is applied",
+        topic.name,
+        set.join(", ")
+    );
+    Refusal { reason: reason::UNNAMED_CONFIG, message }
 }
 
 /// What becomes of the topic of a resource that is being deleted.

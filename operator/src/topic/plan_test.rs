@@ -154,6 +154,33 @@ fn a_topic_that_existed_is_adopted_or_left_alone() {
 }
 
 #[test]
+fn a_topic_of_others_is_adopted_once_all_its_configuration_is_named() {
+    let throttle = ("leader.replication.throttled.replicas", "*");
+    let there = configured(
+        topic("t", &[&[0]]),
+        &[("retention.ms", "-1"), ("segment.bytes", "1048576"), ("flush.ms", "5"), throttle],
+    );
+    let remade = KafkaTopicStatus { topic_id: Some("another".into()), ..Default::default() };
+    for status in [None, Some(remade)] {
+        let made = || resource("t").with(|resource| resource.status = status.clone()).set("flush.ms", "6");
+        let mut ledger = Ledger::default();
+        // Nothing else of it is done either.
+        let Plan::Say(verdict) = plan(&seen(made().sized(3, 2).built(), 3, [there.clone()]), false, &mut ledger) else {
+            panic!("it is refused");
+        };
+        assert_eq!((verdict.reason, verdict.ready), (reason::UNNAMED_CONFIG, ConditionStatus::False));
+        assert_eq!((verdict.degraded, verdict.about), (true, About::Known));
+        let (message, named) = (verdict.message, "does not name: retention.ms=-1, segment.bytes=1048576. ");
+        assert!(message.contains(named), "{message}");
+        assert_eq!(ledger.free("another", 0, 0, 20), 20, "no moves are begun");
+        let change =
+            changes(&seen(made().set("retention.ms", "7").set("segment.bytes", "1048576").built(), 3, [there.clone()]));
+        let set = [("flush.ms", "6"), ("retention.ms", "7")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!((change.set, change.unset), (set.into(), vec![]));
+    }
+}
+
+#[test]
 fn what_adopts_nothing_says_first_that_it_creates_and_knows_its_topic_by_that() {
     let made = || resource("t").with(|resource| resource.spec.adopt = false);
     assert!(creation(&seen(made().built(), 3, [])).announce);
@@ -176,8 +203,9 @@ fn configuration_is_set_and_unset_but_for_throttles() {
             ("flush.ms", "1"),
         ],
     );
-    let made = resource("t").set("retention.ms", "1000").set("flush.ms", "2");
-    let change = changes(&seen(made.built(), 3, [there]));
+    let ours = KafkaTopicStatus { topic_id: Some("id-of-t".into()), ..Default::default() };
+    let made = resource("t").with(|resource| resource.status = Some(ours));
+    let change = changes(&seen(made.set("retention.ms", "1000").set("flush.ms", "2").built(), 3, [there]));
     assert_eq!(change.set, BTreeMap::from([("flush.ms".to_owned(), "2".to_owned())]));
     assert_eq!(change.unset, ["segment.bytes"]);
     assert!(!change.is_drift);

@@ -4,6 +4,7 @@ use super::fixture::{Made, cluster, resource, stored};
 use super::plan::FINALIZER;
 use super::steps::{Error, Topics};
 use super::{Change, run};
+use crate::admin::proto::Config;
 use crate::admin::{ClusterKey, Links};
 use crate::context::Context;
 use crate::crd::{ConditionStatus, KafkaCluster, KafkaTopic, TopicDeletionPolicy};
@@ -234,6 +235,50 @@ async fn a_topic_that_exists_is_adopted_and_changed() {
     let topic = &bench.admin.state().topics["t"];
     assert_eq!((topic.partitions.len(), topic.configs[0].value.as_str()), (2, "5"));
     assert!(bench.reconcile("t").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_topic_whose_configuration_is_not_named_is_left_alone_until_it_is() {
+    let mut bench = Bench::new().await;
+    bench.admin.make("t", &[&[0]]);
+    let config = |name: &str, value: &str| Config { name: name.into(), value: value.into() };
+    let kept = config("retention.ms", "-1");
+    bench.admin.change(|state| state.topics.get_mut("t").unwrap().configs = vec![kept.clone()]);
+    bench.seen(|view| view.topics.get("t").is_some_and(|topic| !topic.configs.is_empty())).await;
+    bench.apply(resource("t").sized(2, 1));
+    assert_eq!(bench.reconcile("t").await, [SAID, "Event UnnamedConfig"]);
+    assert_eq!(bench.ready("t"), (ConditionStatus::False, "UnnamedConfig".into()));
+    assert!(bench.stored("t").unwrap().status.unwrap().message.contains("retention.ms=-1"));
+    assert!(bench.reconcile("t").await.is_empty(), "it is told once");
+    assert!(bench.admin.calls().is_empty());
+    assert_eq!(bench.admin.state().topics["t"].configs, [kept]);
+    bench.delete("t");
+    assert!(bench.stored("t").is_none(), "nothing holds it");
+    bench.apply(resource("t").sized(2, 1).set("retention.ms", "-1"));
+    assert_eq!(bench.reconcile("t").await, [HELD, SAID, "Event PartitionsAdded", "Event Adopted"]);
+    // Now it is this resource's, and what others set is unset.
+    let added = config("flush.ms", "5");
+    bench.admin.change(|state| state.topics.get_mut("t").unwrap().configs.push(added));
+    bench.seen(|view| view.topics["t"].configs.len() == 2).await;
+    assert_eq!(bench.reconcile("t").await, ["Event ConfigChanged"]);
+    assert_eq!(bench.admin.state().topics["t"].configs.len(), 1);
+}
+
+#[tokio::test]
+async fn a_topic_that_was_retained_is_adopted_again_without_a_word_of_its_configuration() {
+    let mut bench = Bench::new().await;
+    let retains = |resource: &mut KafkaTopic| resource.spec.deletion_policy = TopicDeletionPolicy::Retain;
+    let kept = || resource("t").with(retains).set("retention.ms", "5").set("flush.ms", "6");
+    bench.apply(kept());
+    bench.reconcile("t").await;
+    bench.delete("t");
+    bench.show("t");
+    assert!(bench.stored("t").is_none());
+    bench.admin.calls();
+    bench.apply(kept());
+    assert_eq!(bench.reconcile("t").await, [SAID, "Event Adopted"]);
+    assert_eq!(bench.ready("t").0, ConditionStatus::True);
+    assert!(bench.admin.calls().is_empty());
 }
 
 #[tokio::test]

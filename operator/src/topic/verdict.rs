@@ -24,6 +24,7 @@ pub mod reason {
     pub const PARTITIONS_CANNOT_DECREASE: &str = "PartitionsCannotDecrease";
     pub const REFUSED: &str = "Refused";
     pub const TOPIC_EXISTS: &str = "TopicExists";
+    pub const UNNAMED_CONFIG: &str = "UnnamedConfig";
     pub const UPDATING: &str = "Updating";
 }
 
