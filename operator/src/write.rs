@@ -2,6 +2,9 @@
 //!
 //! - An object is written when it is missing, when what is wanted of it has changed since it was written (its annotation
 //!   [`WANTED`]), or when a field that the operator sets has another value. A converged cluster causes no writes at all.
+//! - What others have added is left to them: fields, and elements of lists that are merged by key ([`MERGED`]). Applying could
+//!   not take them away, and would be tried for ever. An element that the operator itself added and wants no longer is found
+//!   by the annotation, and applying takes it away.
 //! - A status is written when it differs from the one that is known.
 
 use crate::checksum::fnv1a;
@@ -36,15 +39,14 @@ where
 {
     let kind = K::kind(&());
     let name = wanted.name_any();
-    let mut wanted_value = with_type(wanted);
-    let checksum = checksum(&wanted_value);
-    wanted_value["metadata"]["annotations"][WANTED] = checksum.clone().into();
+    let wanted_value = sealed(with_type(wanted));
     let written = match live {
         None => Written::Created,
         Some(live) => {
             let drift = drift(&wanted_value, &serde_json::to_value(live).expect("an object is JSON"), "");
             let Some(field) = drift else { return Ok(Written::Not) };
-            if live.annotations().get(WANTED) == Some(&checksum) {
+            let seal = &wanted_value["metadata"]["annotations"][WANTED];
+            if live.annotations().get(WANTED).is_some_and(|known| seal == known) {
                 info!(%kind, name, field, "somebody else changed this, and it is put right");
                 context.metrics.drifted(&kind);
             }
@@ -102,6 +104,29 @@ fn with_type<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Value {
     value
 }
 
+/// With the annotation that tells it from what was wanted before.
+fn sealed(mut object: Value) -> Value {
+    object["metadata"]["annotations"][WANTED] = checksum(&object).into();
+    object
+}
+
+/// Lists of which others may have elements of their own, and the fields that tell elements apart: those that server-side
+/// apply merges by key, which the operator always says in full. Tolerations it replaces as a whole, and yet webhooks add to
+/// them: each time they are applied.
+const MERGED: [(&str, &[&str]); 10] = [
+    ("containers", &["name"]),
+    ("env", &["name"]),
+    ("imagePullSecrets", &["name"]),
+    ("initContainers", &["name"]),
+    ("ownerReferences", &["uid"]),
+    // Of containers and of services.
+    ("ports", &["containerPort", "port", "protocol"]),
+    ("tolerations", &["key", "operator", "value", "effect"]),
+    ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
+    ("volumeMounts", &["mountPath"]),
+    ("volumes", &["name"]),
+];
+
 /// The first field of `wanted` that `live` has otherwise. Fields that are not wanted are not looked at: the API server fills
 /// in defaults.
 fn drift(wanted: &Value, live: &Value, path: &str) -> Option<String> {
@@ -114,13 +139,26 @@ fn drift(wanted: &Value, live: &Value, path: &str) -> Option<String> {
                 None => (!is_empty(value)).then_some(path),
             }
         }),
-        (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => {
-            let pairs = wanted.iter().zip(live).enumerate();
-            pairs.into_iter().find_map(|(index, (wanted, live))| drift(wanted, live, &format!("{path}[{index}]")))
-        }
+        (Value::Array(wanted), Value::Array(live)) => drift_of_list(wanted, live, path),
         (Value::String(wanted), Value::String(live)) if same_quantity(wanted, live) => None,
         _ => (wanted != live).then(|| path.to_owned()),
     }
+}
+
+fn drift_of_list(wanted: &[Value], live: &[Value], path: &str) -> Option<String> {
+    let field = path.rsplit('.').next().unwrap_or_default();
+    let keys = MERGED.iter().find(|(list, _)| *list == field).map(|(_, keys)| *keys);
+    if keys.is_none() && wanted.len() != live.len() {
+        return Some(path.to_owned());
+    }
+    wanted.iter().enumerate().find_map(|(index, wanted)| {
+        let path = format!("{path}[{index}]");
+        let found = match keys {
+            Some(keys) => live.iter().find(|live| keys.iter().all(|key| wanted.get(key) == live.get(key))),
+            None => live.get(index),
+        };
+        found.map_or(Some(path.clone()), |found| drift(wanted, found, &path))
+    })
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -178,22 +216,91 @@ mod tests {
 
     #[test]
     fn defaults_of_the_api_server_are_no_drift() {
-        let wanted = json!({"spec": {"ports": [{"port": 1}], "empty": {}}});
-        let live = json!({"spec": {"ports": [{"port": 1, "protocol": "TCP"}], "more": 1}});
+        let wanted = json!({"spec": {"ports": [{"port": 1, "protocol": "TCP"}], "empty": {}}});
+        let live = json!({"spec": {"ports": [{"port": 1, "protocol": "TCP", "targetPort": 1}], "more": 1}});
         assert_eq!(drift(&wanted, &live, ""), None);
     }
 
     #[test]
-    fn another_value_an_item_more_and_a_missing_field_are_drift() {
-        let wanted = json!({"spec": {"ports": [{"port": 1}], "name": "a"}});
+    fn another_value_and_a_missing_field_are_drift() {
+        let wanted = json!({"spec": {"ports": [{"port": 1, "name": "p"}], "name": "a"}});
         let cases = [
-            (json!({"spec": {"ports": [{"port": 2}], "name": "a"}}), ".spec.ports[0].port"),
-            (json!({"spec": {"ports": [{"port": 1}, {"port": 2}], "name": "a"}}), ".spec.ports"),
-            (json!({"spec": {"ports": [{"port": 1}]}}), ".spec.name"),
+            (json!({"spec": {"ports": [{"port": 2, "name": "p"}], "name": "a"}}), ".spec.ports[0]"),
+            (json!({"spec": {"ports": [{"port": 1, "name": "q"}], "name": "a"}}), ".spec.ports[0].name"),
+            (json!({"spec": {"ports": [{"port": 1, "name": "p"}]}}), ".spec.name"),
+            (json!({"spec": {"name": "a"}}), ".spec.ports"),
         ];
         for (live, field) in cases {
             assert_eq!(drift(&wanted, &live, "").as_deref(), Some(field));
         }
+    }
+
+    /// A pod's spec with a container of ours, which has these variables.
+    fn pod(env: &[&str]) -> Value {
+        let env: Vec<Value> = env.iter().map(|name| json!({"name": name, "value": "1"})).collect();
+        json!({"spec": {
+            "containers": [{"name": "ours", "image": "i", "args": ["a", "b"], "env": env,
+                "ports": [{"containerPort": 9092, "protocol": "TCP"}],
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "data", "mountPath": "/more"}]}],
+            "tolerations": [{"operator": "Exists", "effect": "NoExecute"}],
+            "volumes": [{"name": "config"}],
+        }})
+    }
+
+    #[test]
+    fn what_webhooks_add_to_lists_that_are_merged_is_no_drift() {
+        let wanted = pod(&["A", "B"]);
+        let mut live = wanted.clone();
+        let add = |list: &mut Value, element: Value| list.as_array_mut().unwrap().insert(0, element);
+        let spec = &mut live["spec"];
+        add(&mut spec["tolerations"], json!({"key": "k", "operator": "Exists", "effect": "NoExecute"}));
+        add(&mut spec["volumes"], json!({"name": "sidecar"}));
+        let ours = &mut spec["containers"][0];
+        add(&mut ours["env"], json!({"name": "ADDED", "value": "1"}));
+        add(&mut ours["ports"], json!({"containerPort": 9092, "protocol": "UDP"}));
+        add(&mut ours["volumeMounts"], json!({"name": "data", "mountPath": "/added"}));
+        add(&mut spec["containers"], json!({"name": "sidecar", "image": "s"}));
+        spec["initContainers"] = json!([{"name": "sidecar-init"}]);
+        assert_eq!(drift(&wanted, &live, ""), None);
+        // What is ours is looked at all the same.
+        live["spec"]["containers"][1]["image"] = "other".into();
+        assert_eq!(drift(&wanted, &live, "").as_deref(), Some(".spec.containers[0].image"));
+        live["spec"]["containers"].as_array_mut().unwrap().pop();
+        assert_eq!(drift(&wanted, &live, "").as_deref(), Some(".spec.containers[0]"));
+        live = wanted.clone();
+        live["spec"]["tolerations"][0]["key"] = "narrower".into();
+        assert_eq!(drift(&wanted, &live, "").as_deref(), Some(".spec.tolerations[0]"));
+    }
+
+    #[test]
+    fn an_element_that_was_ours_and_is_wanted_no_longer_is_found() {
+        let (before, wanted) = (sealed(pod(&["A", "B"])), sealed(pod(&["A"])));
+        assert_eq!(drift(&before, &before, ""), None);
+        let found = drift(&wanted, &before, "").expect("it is found");
+        assert!(found.ends_with(WANTED), "{found}");
+    }
+
+    #[test]
+    fn the_order_of_what_is_merged_by_key_is_no_drift() {
+        assert_eq!(drift(&pod(&["A", "B"]), &pod(&["B", "A"]), ""), None);
+    }
+
+    #[test]
+    fn a_list_that_is_applied_as_a_whole_is_the_same_or_drift() {
+        let wanted = pod(&["A"]);
+        for (args, field) in [
+            (json!(["a", "b"]), None),
+            (json!(["b", "a"]), Some("[0]")),
+            (json!(["a", "b", "c"]), Some("")),
+            (json!(["a"]), Some("")),
+        ] {
+            let mut live = wanted.clone();
+            live["spec"]["containers"][0]["args"] = args;
+            let expected = field.map(|field| format!(".spec.containers[0].args{field}"));
+            assert_eq!(drift(&wanted, &live, ""), expected);
+        }
+        let templates = |names: &[&str]| json!({"volumeClaimTemplates": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()});
+        assert!(drift(&templates(&["a"]), &templates(&["a", "b"]), "").is_some());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A cluster is made, and stays as it was made.
 
 use super::bench::{Bench, path};
-use crate::crd::{ExternalListener, ExternalType};
+use crate::crd::{ExternalListener, ExternalType, PodOverrides};
 use serde_json::{Value, json};
 
 const MADE: [&str; 7] = [
@@ -191,6 +191,31 @@ async fn what_was_deleted_or_changed_comes_back_and_is_counted() {
         assert_eq!(bench.converge("c").await.0, [""; 0]);
     }
     assert!(bench.kubernetes.get(&path("serviceaccounts/c")).is_some());
+}
+
+#[tokio::test]
+async fn what_a_webhook_adds_to_a_pods_template_stays_and_causes_no_writes() {
+    let mut bench = Bench::settled().await;
+    bench.apply("c", |cluster| {
+        let env = vec![json!({ "name": "MINE", "value": "1" })];
+        cluster.spec.brokers.pod = Some(PodOverrides { env, ..PodOverrides::default() });
+    });
+    bench.converge("c").await;
+    bench.change("statefulsets/c-broker", |set| {
+        let spec = &mut set["spec"]["template"]["spec"];
+        spec["tolerations"] = json!([{ "key": "spot", "operator": "Exists" }]);
+        spec["volumes"].as_array_mut().unwrap().push(json!({ "name": "sidecar", "emptyDir": {} }));
+        let containers = spec["containers"].as_array_mut().unwrap();
+        containers[0]["env"].as_array_mut().unwrap().insert(0, json!({ "name": "ADDED", "value": "1" }));
+        containers.insert(0, json!({ "name": "sidecar", "image": "s" }));
+    });
+    for _ in 0..3 {
+        assert_eq!(bench.reconcile("c").await, [""; 0]);
+    }
+    bench.apply("c", |cluster| cluster.spec.brokers.pod = None);
+    let (written, _) = bench.converge("c").await;
+    assert!(written.contains(&"PATCH statefulsets/c-broker".to_owned()), "{written:?}");
+    assert_eq!(bench.metric("barnabas_operator_drift_total{kind=\"StatefulSet\"}"), 0);
 }
 
 #[tokio::test]
