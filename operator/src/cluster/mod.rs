@@ -25,7 +25,7 @@ use crate::resources::{self, ValidCluster, external, names};
 use crate::retry::Retries;
 use crate::write;
 use act::{ActError, Hands};
-use addresses::{admin_addresses, external_addresses, facts};
+use addresses::{admin_addresses, facts, outside};
 use caches::Caches;
 use futures::{Stream, StreamExt};
 use kube::ResourceExt;
@@ -185,16 +185,16 @@ impl Room {
         if !valid.warnings.is_empty() && status_before.observed_generation != cluster.metadata.generation {
             self.context.tell(cluster, EventType::Warning, "WithoutEffect", valid.warnings.join("; ")).await;
         }
-        let addresses = external_addresses(&key, valid, &self.caches);
-        let mut situation =
-            observe::observe(&key, &self.caches, valid, &status_before, wanted::wanted(valid, &addresses));
+        let outside = outside(&key, valid, &self.caches, status_before.bootstrap.external.as_ref());
+        let wanted = wanted::wanted(valid, &outside.brokers);
+        let mut situation = observe::observe(&key, &self.caches, valid, &status_before, wanted);
         let link = self.context.links.reach(&key, admin_addresses(&situation));
         situation.view = link.live();
         situation.is_silent = situation.view.is_none() && self.began.elapsed() > FIRST_ANSWER_WITHIN;
         situation.placements = self.placements(&key);
         situation.incarnations = self.processes.learn(&key, &situation);
         let mut plan = plan::plan(&situation);
-        let inputs = wanted::inputs(valid, &situation, &plan, &addresses, self.racks(valid));
+        let inputs = wanted::inputs(valid, &situation, &plan, &outside.brokers, self.racks(valid));
         let shelf = Shelf {
             context: &self.context,
             caches: &self.caches,
@@ -209,6 +209,11 @@ impl Room {
             resources.stateful_sets.clear();
             let text = format!("waiting for addresses outside of {}", plan::named(&missing, "broker", "brokers"));
             plan.doing.insert(0, plan::Doing { reason: "WaitingForAddresses", message: text });
+        }
+        if !outside.awaited.is_empty() {
+            let services = outside.awaited.join(", ");
+            let text = format!("waiting for addresses outside of {services}; the ones before are kept until then");
+            plan.doing.push(plan::Doing { reason: "WaitingForAddresses", message: text });
         }
         let put = self.within("putting objects", self.put(&shelf, &resources, &mut plan)).await;
         let mut failure = put.unwrap_or_else(|silence| Some(noted(silence, &mut plan)));
@@ -226,7 +231,7 @@ impl Room {
         {
             return Ok(Action::requeue(left));
         }
-        let facts = facts(valid, &key, &self.caches);
+        let facts = facts(valid, &key, outside);
         let told = self.tell(cluster, status::status(cluster, &situation, &plan, facts)).await;
         match failure {
             // Nothing can be made in a namespace that ends, and nothing needs to be.

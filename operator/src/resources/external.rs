@@ -2,7 +2,7 @@
 //! broker tells them.
 
 use super::valid::{Role, ValidCluster};
-use super::{labels, names, ports};
+use super::{labels, names, ports, properties};
 use crate::crd::{ExternalListener, ExternalType};
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use std::collections::BTreeMap;
@@ -50,6 +50,15 @@ pub fn address(listener: &ExternalListener, service: &Service) -> Option<Externa
             Some(ExternalAddress { host: Some(host), port: ports::EXTERNAL.number })
         }
     }
+}
+
+/// The address that a load balancer had when a broker's file was written. It is kept until there is another one: a load
+/// balancer that is without an address for a moment must not take its broker's file away.
+pub fn kept(listener: &ExternalListener, file: &str) -> Option<ExternalAddress> {
+    let is_given = listener.type_ == ExternalType::LoadBalancer && listener.advertised_host.is_none();
+    let (host, port) = properties::told_outside(file).filter(|_| is_given)?;
+    // Another port is that of a node: the listener was of the other type.
+    (port == ports::EXTERNAL.number).then(|| ExternalAddress { host: Some(host.to_owned()), port })
 }
 
 /// The service to begin with, and those of the first `brokers`. Nothing without a listener for clients outside.

@@ -61,6 +61,11 @@ pub fn config_file(id: i32) -> String {
     format!("{id}.properties")
 }
 
+/// The node whose file has this name.
+pub fn config_file_id(file: &str) -> Option<i32> {
+    number(file.strip_suffix(".properties")?)
+}
+
 /// The ConfigMap that says in which rack each of Kubernetes' nodes is.
 pub fn racks(cluster: &str) -> String {
     format!("{cluster}-racks")

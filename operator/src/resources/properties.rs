@@ -107,6 +107,14 @@ fn advertised(cluster: &ValidCluster, id: i32, address: Option<&ExternalAddress>
     Some(advertised.join(","))
 }
 
+/// The host and port for clients outside in a file that was written before.
+pub fn told_outside(file: &str) -> Option<(&str, i32)> {
+    let advertised = file.lines().find_map(|line| line.strip_prefix("advertised.listeners="))?;
+    let outside = advertised.split(',').find_map(|one| one.strip_prefix(EXTERNAL)?.strip_prefix("://"))?;
+    let (host, port) = outside.rsplit_once(':')?;
+    Some((host, port.parse().ok()?))
+}
+
 /// As a properties file, in the order of the names.
 pub fn file(properties: &Properties) -> String {
     let mut text = String::from("# Written by barnabas-operator from a KafkaCluster: what is changed here is lost.\n");

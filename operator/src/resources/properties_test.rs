@@ -243,3 +243,25 @@ fn what_is_for_clients_alone_leaves_dedicated_controllers_as_they_are() {
     assert_ne!(dedicated("config: { num.partitions: 5 }"), dedicated(""));
     assert_eq!(revision_of(&cluster(FIVE), Role::Controller), None);
 }
+
+#[test]
+fn the_address_that_a_load_balancer_had_is_found_in_the_file_of_its_broker() {
+    let of_type = |external: &str| {
+        cluster(&format!("{{ brokers: {{ storage: {{ size: 1Gi }} }}, listeners: {{ external: {{ {external} }} }} }}"))
+    };
+    let written =
+        |cluster: &ValidCluster, address: &ExternalAddress| file(&of_node(cluster, 2, Some(address)).unwrap());
+    let address = ExternalAddress { host: Some("lb-2.example.com".into()), port: 9094 };
+    let balanced = of_type("type: LoadBalancer");
+    let listener = balanced.external.as_ref().unwrap();
+    assert_eq!(external::kept(listener, &written(&balanced, &address)), Some(address.clone()));
+    // What was told of another kind of listener, or of none, is no address of a load balancer.
+    let ports = of_type("type: NodePort");
+    let port = ExternalAddress { host: None, port: 31000 };
+    assert_eq!(external::kept(listener, &written(&ports, &port)), None);
+    assert_eq!(external::kept(listener, &file(&of_node(&cluster(FIVE), 2, None).unwrap())), None);
+    // Where it is not the load balancer that says what brokers tell, nothing is missing.
+    assert_eq!(external::kept(ports.external.as_ref().unwrap(), &written(&balanced, &address)), None);
+    let named = of_type("type: LoadBalancer, advertisedHost: 'b{id}.example.com'");
+    assert_eq!(external::kept(named.external.as_ref().unwrap(), &written(&balanced, &address)), None);
+}

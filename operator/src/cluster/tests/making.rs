@@ -34,16 +34,7 @@ async fn a_new_cluster_gets_what_pods_need_and_then_its_pods() {
 #[tokio::test]
 async fn pods_wait_for_the_addresses_that_they_tell_clients_outside() {
     let mut bench = Bench::new(&["c"]).await;
-    bench.apply("c", |cluster| {
-        cluster.spec.listeners.external = Some(ExternalListener {
-            type_: ExternalType::NodePort,
-            bootstrap_node_port: None,
-            advertised_host: None,
-            annotations: Default::default(),
-            load_balancer_class: None,
-            load_balancer_source_ranges: None,
-        });
-    });
+    bench.apply("c", |cluster| cluster.spec.listeners.external = Some(outside(ExternalType::NodePort)));
     let writes = bench.reconcile("c").await;
     assert!(writes.contains(&"PATCH services/c-external-2".to_owned()), "{writes:?}");
     assert!(!writes.iter().any(|write| write.contains("statefulsets")), "{writes:?}");
@@ -59,6 +50,68 @@ async fn pods_wait_for_the_addresses_that_they_tell_clients_outside() {
     assert!(bench.get("statefulsets/c-broker").is_some());
     let files = bench.get("configmaps/c-config").unwrap()["data"].clone();
     assert!(files["2.properties"].as_str().unwrap().contains("30002"), "{files}");
+}
+
+fn outside(type_: ExternalType) -> ExternalListener {
+    ExternalListener {
+        type_,
+        bootstrap_node_port: None,
+        advertised_host: None,
+        annotations: Default::default(),
+        load_balancer_class: None,
+        load_balancer_source_ranges: None,
+    }
+}
+
+/// A cluster whose brokers are reached by load balancers.
+async fn balanced() -> Bench {
+    let mut bench = Bench::new(&["c"]).await;
+    bench.apply("c", |cluster| cluster.spec.listeners.external = Some(outside(ExternalType::LoadBalancer)));
+    bench.reconcile("c").await;
+    for (service, host) in
+        [("c-external", "lb"), ("c-external-0", "lb-0"), ("c-external-1", "lb-1"), ("c-external-2", "lb-2")]
+    {
+        balance(&mut bench, service, Some(host));
+    }
+    bench.converge("c").await;
+    assert_eq!(bench.status("c").bootstrap.external.as_deref(), Some("lb:9094"));
+    bench
+}
+
+/// The load balancer of a service has this address now.
+fn balance(bench: &mut Bench, service: &str, host: Option<&str>) {
+    let ingress: Vec<Value> = host.into_iter().map(|host| json!({ "hostname": host })).collect();
+    bench.change(&format!("services/{service}"), |it| it["status"] = json!({ "loadBalancer": { "ingress": ingress } }));
+}
+
+#[tokio::test]
+async fn an_address_that_a_load_balancer_loses_is_kept_until_it_has_another() {
+    let mut bench = balanced().await;
+    let told = |bench: &Bench| {
+        let file = bench.get("configmaps/c-config").unwrap()["data"]["1.properties"].as_str().unwrap().to_owned();
+        file.split_once("EXTERNAL://").unwrap().1.lines().next().unwrap().to_owned()
+    };
+    balance(&mut bench, "c-external", None);
+    balance(&mut bench, "c-external-1", None);
+    let (written, calls) = bench.converge("c").await;
+    assert_eq!(written, [SAID], "no file and no pod is touched");
+    assert!(calls.is_empty(), "{calls:?}");
+    assert_eq!((told(&bench).as_str(), bench.says("Ready").as_str()), ("lb-1:9094", "Ready True Ready"));
+    assert_eq!(bench.says("Progressing"), "Progressing True WaitingForAddresses");
+    let message = bench.condition("c", "Progressing").message;
+    assert!(message.contains("c-external-1, c-external;"), "{message}");
+    assert_eq!(bench.status("c").bootstrap.external.as_deref(), Some("lb:9094"));
+    // Nor by an operator that starts only now; and what else is wanted goes on.
+    bench.restart();
+    bench.apply("c", |cluster| cluster.spec.image = Some("example.com/barnabas:2".into()));
+    let (written, _) = bench.converge("c").await;
+    assert!(written.contains(&"PATCH statefulsets/c-broker".to_owned()), "{written:?}");
+    assert!(!written.iter().any(|write| write.contains("configmaps")), "{written:?}");
+    balance(&mut bench, "c-external", Some("lb"));
+    balance(&mut bench, "c-external-1", Some("lb-9"));
+    bench.converge("c").await;
+    assert_eq!(told(&bench), "lb-9:9094");
+    assert_eq!(bench.says("Progressing"), "Progressing False Settled");
 }
 
 #[tokio::test]
