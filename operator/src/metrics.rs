@@ -20,7 +20,7 @@ pub struct Metrics {
     writes: IntCounterVec,
     drift: IntCounterVec,
     actions: IntCounterVec,
-    queue: IntGaugeVec,
+    in_progress: IntGaugeVec,
     ready: IntGaugeVec,
     topics_ready: IntGaugeVec,
     clusters: IntGauge,
@@ -71,7 +71,11 @@ impl Default for Metrics {
                 &["kind"],
             ),
             actions: counters("barnabas_operator_actions_total", "What was done about clusters.", &["action"]),
-            queue: gauges("barnabas_operator_queue_depth", "Resources that are being reconciled.", &["kind"]),
+            in_progress: gauges(
+                "barnabas_operator_reconciles_in_progress",
+                "Resources that are being reconciled.",
+                &["kind"],
+            ),
             ready: gauges("barnabas_operator_cluster_ready", "1 where a cluster is ready.", &["namespace", "cluster"]),
             topics_ready: gauges(
                 "barnabas_operator_topic_ready",
@@ -88,9 +92,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Reconciling of a resource has begun; the gauge of the queue goes down when this is dropped.
+    /// Reconciling of a resource has begun; it is under way until this is dropped.
     pub fn begin(&self, kind: &str) -> impl Drop + use<> {
-        Under::new(self.queue.with_label_values(&[kind]))
+        Under::new(self.in_progress.with_label_values(&[kind]))
     }
 
     /// Reconciling has ended; `failure` says why it failed, in one word.
@@ -174,4 +178,25 @@ impl Drop for Under {
 fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
     registry.register(Box::new(collector.clone())).expect(VALID);
     collector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reconciling_is_in_progress_until_it_is_dropped() {
+        let metrics = Metrics::default();
+        let shown = |count: i64| {
+            let text = String::from_utf8(metrics.render()).unwrap();
+            text.contains(&format!("barnabas_operator_reconciles_in_progress{{kind=\"KafkaTopic\"}} {count}\n"))
+        };
+        let first = metrics.begin("KafkaTopic");
+        let second = metrics.begin("KafkaTopic");
+        assert!(shown(2));
+        drop(first);
+        assert!(shown(1));
+        drop(second);
+        assert!(shown(0));
+    }
 }
