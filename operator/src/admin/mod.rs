@@ -9,10 +9,12 @@
 
 mod calls;
 mod link;
+mod replicas;
 
 pub use barnabas::admin::proto;
 pub use calls::{CallError, ItemError, Outcomes};
 pub use link::{Link, View};
+pub use replicas::{is_moving, source, target};
 
 use kube::runtime::reflector::ObjectRef;
 use std::collections::{BTreeMap, HashMap};

@@ -3,7 +3,7 @@
 use super::caches::{Caches, is_silent, of};
 use super::situation::{Claim, Pod, Process, Situation, Wanted};
 use crate::admin::ClusterKey;
-use crate::crd::{ConditionStatus, KafkaClusterStatus};
+use crate::crd::{ConditionStatus, KafkaClusterStatus, condition};
 use crate::resources::{Role, ValidCluster, labels, names};
 use crate::write::amount;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -34,7 +34,7 @@ pub fn observe(
         claims: of(&caches.claims, key).iter().filter_map(|it| claim(&key.name, it, &valid.owner.uid)).collect(),
         disruptions_allowed: disruptions_allowed(key, caches),
         balanced_over: status.balanced_over.clone(),
-        was_ready: status.conditions.iter().any(|it| it.type_ == "Ready" && it.status == ConditionStatus::True),
+        was_ready: condition(&status.conditions, "Ready").is_some_and(|it| it.status == ConditionStatus::True),
         is_silent: false,
         incarnations: BTreeMap::new(),
         placements: BTreeMap::new(),

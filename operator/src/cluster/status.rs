@@ -5,7 +5,7 @@ use super::situation::{Pod, Process, Situation};
 use crate::context::now;
 use crate::crd::{
     Bootstrap, ConditionStatus, Finding, KafkaCluster, KafkaClusterStatus, NodeState, NodeStatus, PartitionHealth,
-    conditions,
+    condition, conditions,
 };
 
 /// What is known beside the situation.
@@ -44,7 +44,7 @@ pub fn status(cluster: &KafkaCluster, situation: &Situation, plan: &Plan, facts:
 /// The status of a cluster that cannot be looked after, with what was said of the rest before.
 pub fn refused(cluster: &KafkaCluster, reason: &'static str, message: &str) -> KafkaClusterStatus {
     let mut status = cluster.status.clone().unwrap_or_default();
-    let was_ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    let was_ready = condition(&status.conditions, "Ready");
     let ready = Finding {
         type_: "Ready",
         status: was_ready.map_or(ConditionStatus::False, |condition| condition.status),
@@ -64,7 +64,7 @@ pub fn refused(cluster: &KafkaCluster, reason: &'static str, message: &str) -> K
 pub fn paused(cluster: &KafkaCluster) -> KafkaClusterStatus {
     let mut status = cluster.status.clone().unwrap_or_default();
     let message = "paused: nothing is changed until spec.paused is false".to_owned();
-    let kept = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    let kept = condition(&status.conditions, "Ready");
     let ready = kept.map_or(ConditionStatus::Unknown, |condition| condition.status);
     let finding = |type_, status| Finding { type_, status, reason: "Paused", message: message.clone() };
     let findings = vec![

@@ -1,7 +1,7 @@
 //! Tells people how a cluster is: its status, and an event for each condition that turned.
 
 use super::{Error, Room, key};
-use crate::crd::{Condition, ConditionStatus, KafkaCluster, KafkaClusterStatus};
+use crate::crd::{Condition, ConditionStatus, KafkaCluster, KafkaClusterStatus, condition};
 use crate::write;
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
@@ -57,10 +57,6 @@ impl Room {
             }
         }
     }
-}
-
-fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|condition| condition.type_ == type_)
 }
 
 fn reasons(conditions: &[Condition]) -> Vec<(&str, ConditionStatus, &str)> {

@@ -64,6 +64,11 @@ pub fn conditions(findings: Vec<Finding>, before: &[Condition], generation: Opti
     findings.into_iter().map(condition).collect()
 }
 
+/// The condition of this type, where there is one.
+pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
 fn date_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
 }

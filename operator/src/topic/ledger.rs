@@ -1,7 +1,7 @@
 //! What deciding on one topic must know of all topics of its cluster: where their replicas are, and how many move.
 
-use super::verdict::target;
 use crate::admin::proto::Topic;
+use crate::admin::target;
 use crate::rebalance::Partition;
 use imbl::OrdMap;
 use std::collections::HashMap;

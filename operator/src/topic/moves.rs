@@ -2,8 +2,9 @@
 
 use super::ledger::{Ledger, partitions};
 use super::observe::Live;
-use super::verdict::{About, Refusal, Verdict, is_moving, reason, source, target};
+use super::verdict::{About, Refusal, Verdict, reason};
 use crate::admin::proto::{Topic, TopicPartition};
+use crate::admin::{is_moving, source, target};
 use crate::crd::{KafkaTopicSpec, Placement};
 use crate::rebalance::{Broker, Move, Partition, resize};
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! What is said of a topic: verdicts, and the status that they make.
 
-use crate::admin::proto::{Topic, TopicPartition};
-use crate::crd::{Condition, ConditionStatus, Finding, KafkaTopic, KafkaTopicStatus, conditions};
+use crate::admin::proto::Topic;
+use crate::admin::{is_moving, target};
+use crate::crd::{self, Condition, ConditionStatus, Finding, KafkaTopic, KafkaTopicStatus, conditions};
 use crate::topic::index::topic_of;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::Arc;
@@ -155,25 +156,7 @@ pub fn was_creating(resource: &KafkaTopic) -> bool {
 }
 
 pub fn condition<'a>(resource: &'a KafkaTopic, type_: &str) -> Option<&'a Condition> {
-    resource.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == type_)
-}
-
-/// The replicas of a partition once its move, if there is one, is done.
-pub fn target(partition: &TopicPartition) -> Vec<i32> {
-    without(&partition.replicas, &partition.removing)
-}
-
-/// The replicas of a partition before its move, if there is one, is done.
-pub fn source(partition: &TopicPartition) -> Vec<i32> {
-    without(&partition.replicas, &partition.adding)
-}
-
-pub fn is_moving(partition: &TopicPartition) -> bool {
-    !partition.adding.is_empty() || !partition.removing.is_empty()
-}
-
-fn without(replicas: &[i32], others: &[i32]) -> Vec<i32> {
-    replicas.iter().copied().filter(|id| !others.contains(id)).collect()
+    crd::condition(&resource.status.as_ref()?.conditions, type_)
 }
 
 fn listed(brokers: &[i32]) -> String {

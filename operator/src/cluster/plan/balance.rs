@@ -4,6 +4,8 @@
 
 use super::upkeep::RATES;
 use super::{Action, Plan, size};
+use crate::admin::proto::{Topic, TopicPartition};
+use crate::admin::{is_moving, target};
 use crate::cluster::situation::Situation;
 use crate::crd::{RebalanceMode, RebalanceStatus};
 use crate::rebalance::{self, Broker, Move, Partition};
@@ -23,7 +25,7 @@ pub fn plan(situation: &Situation, plan: &mut Plan) {
     let is_under_way = |a_move: &Move| {
         let partition =
             view.topics.get(&a_move.topic).and_then(|topic| topic.partitions.get(a_move.partition as usize));
-        partition.is_some_and(|it| !it.adding.is_empty() || !it.removing.is_empty())
+        partition.is_some_and(is_moving)
     };
     let left: Vec<Move> = moves.into_iter().filter(|a_move| !is_under_way(a_move)).collect();
     let places = situation.wanted.moves_at_once.saturating_sub(moving);
@@ -89,13 +91,12 @@ fn moves(situation: &Situation, plan: &mut Plan) -> Option<(&'static str, Vec<Mo
 
 /// All partitions, each with the replicas that it has when the moves under way are done.
 fn load(situation: &Situation) -> Vec<Partition> {
-    let target =
-        |(topic, number, partition): (&crate::admin::proto::Topic, usize, &crate::admin::proto::TopicPartition)| {
-            let stays = |id: &&i32| !partition.removing.contains(id);
-            let replicas = partition.replicas.iter().filter(stays).copied().collect();
-            Partition { topic: topic.name.clone(), partition: number as i32, replicas }
-        };
-    situation.partitions().map(target).collect()
+    let partition = |(topic, number, it): (&Topic, usize, &TopicPartition)| Partition {
+        topic: topic.name.clone(),
+        partition: number as i32,
+        replicas: target(it),
+    };
+    situation.partitions().map(partition).collect()
 }
 
 /// Moves are throttled while there are any, and nothing is throttled afterwards.
