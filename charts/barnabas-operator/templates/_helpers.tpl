@@ -45,35 +45,50 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
 {{- end }}
 
-{{/* What the operator does in the namespaces that it serves; nothing is here that it does not use. */}}
+{{/*
+What the operator does in the namespaces that it serves; nothing is here that it does not use. What it makes and changes is
+applied on the server's side, which takes "patch", and "create" for what is not there yet. It never asks for "update". What it
+knows it has from watches; "get" is for objects that do not carry its label, which may be somebody else's.
+*/}}
 {{- define "barnabas-operator.rules" -}}
 - apiGroups: [barnabas.dev]
-  resources: [kafkaclusters, kafkatopics]
-  verbs: [get, list, watch, patch, update]
-# To own objects with blockOwnerDeletion.
+  resources: [kafkaclusters]
+  verbs: [list, watch]
+# The finalizer of topics that are deleted with their resource.
 - apiGroups: [barnabas.dev]
-  resources: [kafkaclusters/finalizers, kafkatopics/finalizers]
-  verbs: [update]
+  resources: [kafkatopics]
+  verbs: [list, watch, patch]
 - apiGroups: [barnabas.dev]
   resources: [kafkaclusters/status, kafkatopics/status]
-  verbs: [get, patch, update]
+  verbs: [patch]
+# To own objects with blockOwnerDeletion, where the API server asks for it (OwnerReferencesPermissionEnforcement).
+- apiGroups: [barnabas.dev]
+  resources: [kafkaclusters/finalizers]
+  verbs: [update]
+# Deleted to be made again over the same pods: the size of its volumes cannot be changed.
 - apiGroups: [apps]
   resources: [statefulsets]
-  verbs: [get, list, watch, create, patch, update, delete]
+  verbs: [get, list, watch, create, patch, delete]
+# Deleted when they are wanted no longer: the services of brokers that have left.
 - apiGroups: [""]
-  resources: [services, configmaps, serviceaccounts]
-  verbs: [get, list, watch, create, patch, update, delete]
+  resources: [services, configmaps]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, list, watch, create, patch, update, delete]
+  verbs: [get, list, watch, create, patch, delete]
+# Kubernetes deletes it with its KafkaCluster.
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get, list, watch, create, patch]
 # Pods are made by StatefulSets; the operator restarts one by deleting it.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, delete]
+  verbs: [list, watch, delete]
 # Claims are made by StatefulSets; the operator grows them, and deletes those of brokers that are gone for good.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [get, list, watch, patch, delete]
+  verbs: [list, watch, patch, delete]
+# Patched to count what happens again and again.
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -1,5 +1,7 @@
-//! An API server in memory: it keeps objects, remembers what was asked of it, and fails when it is told to.
+//! An API server in memory: it keeps objects, remembers what was asked of it, and fails when it is told to. What the operator
+//! is not installed with the right to do ends the test.
 
+use super::rights::assert_allowed;
 use http::{Method, Request, Response};
 use kube::Client;
 use kube::client::Body;
@@ -147,6 +149,7 @@ impl Inner {
         if self.writes_left == Some(0) {
             return Err(Failure::Broken);
         }
+        assert_allowed(method, path, is_apply(path, &body) && !self.objects.contains_key(path));
         let mut failure = None;
         if method != Method::GET {
             self.writes_left = self.writes_left.map(|left| left - 1);
@@ -181,10 +184,9 @@ impl Inner {
 
     fn patch(&mut self, path: &str, body: Value) -> Result<Value, u16> {
         let object_path = path.strip_suffix("/status").unwrap_or(path);
-        let is_apply = body.get("apiVersion").is_some() && object_path == path;
         let mut object = match self.objects.get(object_path) {
             Some(object) => object.clone(),
-            None if is_apply => json!({}),
+            None if is_apply(path, &body) => json!({}),
             None => return Err(404),
         };
         for field in ["uid", "resourceVersion"] {
@@ -229,6 +231,11 @@ impl Inner {
         }
         object
     }
+}
+
+/// Whether a patch makes the object where there is none.
+fn is_apply(path: &str, body: &Value) -> bool {
+    body.get("apiVersion").is_some() && !path.ends_with("/status")
 }
 
 /// JSON merge patch (RFC 7386).

@@ -3,4 +3,5 @@
 
 pub mod admin;
 pub mod kubernetes;
+mod rights;
 pub mod workloads;
