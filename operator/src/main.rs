@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use barnabas::metrics::http::{self, Readiness, Site};
 use barnabas_operator::metrics::Metrics;
+use barnabas_operator::resources::OperatorPods;
 use barnabas_operator::run::{Settings, run};
 use clap::Parser;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -49,9 +50,15 @@ struct Arguments {
     #[arg(long, env = "LEASE_NAME", value_name = "NAME", default_value = "barnabas-operator")]
     lease_name: String,
 
-    /// The namespace of the Lease.
-    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", default_value = "default")]
-    namespace: String,
+    /// The namespace of the operator's pods and of the Lease. Default: outside of Kubernetes there is none, and the Lease is in
+    /// `default`.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// Labels that select the operator's pods, by commas: with `--namespace` they say who may connect to the admin listeners of
+    /// brokers. Default: anybody may.
+    #[arg(long, env = "POD_LABELS", value_name = "LABEL=VALUE", value_delimiter = ',', value_parser = label)]
+    pod_labels: Vec<(String, String)>,
 
     /// The name of this replica. Default: that of the machine.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
@@ -101,6 +108,18 @@ async fn operate(arguments: Arguments) -> anyhow::Result<()> {
     ended
 }
 
+/// `LABEL=VALUE`.
+fn label(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("a label is written as LABEL=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Without labels any pod of the namespace would do.
+fn operator_pods(namespace: Option<String>, labels: Vec<(String, String)>) -> Option<OperatorPods> {
+    let namespace = namespace.filter(|_| !labels.is_empty())?;
+    Some(OperatorPods { namespace, labels: labels.into_iter().collect() })
+}
+
 /// Acts as long as this replica is the one that may. Errors: it no longer is; the process is to start anew.
 async fn lead(
     arguments: Arguments,
@@ -111,9 +130,16 @@ async fn lead(
     let namespaces = arguments.watch_namespaces.split(',').map(str::trim).filter(|name| !name.is_empty());
     let name =
         arguments.name.unwrap_or_else(|| std::env::var("HOSTNAME").unwrap_or_else(|_| std::process::id().to_string()));
+    let operator = operator_pods(arguments.namespace.clone(), arguments.pod_labels);
+    if operator.is_none() {
+        warn!(
+            "POD_NAMESPACE and POD_LABELS do not say which pods are the operator's: admin listeners are open to others"
+        );
+    }
     let settings = Settings {
         image: arguments.image,
         cluster_domain: arguments.cluster_domain,
+        operator,
         namespaces: namespaces.map(str::to_owned).collect(),
         name: name.clone(),
     };
@@ -122,8 +148,9 @@ async fn lead(
         run(client, settings, metrics, until(stopping)).await;
         return Ok(());
     }
+    let namespace = arguments.namespace.unwrap_or_else(|| "default".to_owned());
     let lease = LeaseManagerBuilder::new(client.clone(), &arguments.lease_name)
-        .with_namespace(&arguments.namespace)
+        .with_namespace(&namespace)
         .with_identity(&name)
         .with_duration(LEASE_SECONDS)
         .with_grace(LEASE_GRACE_SECONDS)
@@ -140,7 +167,7 @@ async fn lead(
     metrics.leader.set(1);
     tokio::select! {
         () = run(client.clone(), settings, metrics.clone(), until(stopping)) => {}
-        _ = no_longer_holds(client.clone(), &arguments.namespace, &arguments.lease_name, &name) => {
+        _ = no_longer_holds(client.clone(), &namespace, &arguments.lease_name, &name) => {
             metrics.leader.set(0);
             anyhow::bail!("the lease is not this replica's any more, as far as it can see");
         }

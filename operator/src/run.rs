@@ -7,6 +7,7 @@ use crate::cluster::validate::Defaults;
 use crate::context::{Context, FIELD_MANAGER};
 use crate::crd::{KafkaCluster, KafkaTopic};
 use crate::metrics::Metrics;
+use crate::resources::OperatorPods;
 use crate::topic;
 use crate::watching::{received, touched};
 use futures::{Stream, StreamExt, future};
@@ -22,6 +23,8 @@ use tokio::sync::{mpsc, watch};
 pub struct Settings {
     pub image: String,
     pub cluster_domain: String,
+    /// The operator's own pods, if it is known which they are.
+    pub operator: Option<OperatorPods>,
     /// Empty: all.
     pub namespaces: Vec<String>,
     /// The name of this replica, for events.
@@ -57,7 +60,11 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
         topics,
         scope: namespace.unwrap_or_default().to_owned(),
     });
-    let defaults = Defaults { image: settings.image.clone(), cluster_domain: settings.cluster_domain.clone() };
+    let defaults = Defaults {
+        image: settings.image.clone(),
+        cluster_domain: settings.cluster_domain.clone(),
+        operator: settings.operator.clone(),
+    };
     let (to_topics, topic_changes) = mpsc::unbounded_channel();
     let touched_clusters = to_topics.clone();
     let (caches, triggers) = Caches::new(client, namespace, context.clusters.clone());

@@ -69,12 +69,15 @@ knows it has from watches; "get" is for objects that do not carry its label, whi
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch, delete]
-# Deleted when they are wanted no longer: the services of brokers that have left.
+# Deleted when they are wanted no longer: the services of brokers that have left, a policy that is switched off.
 - apiGroups: [""]
   resources: [services, configmaps]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
 # Kubernetes deletes it with its KafkaCluster.
 - apiGroups: [""]

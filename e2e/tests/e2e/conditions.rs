@@ -7,6 +7,7 @@ use barnabas_e2e::topic::Topic;
 use barnabas_e2e::watch::{self, Kind};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams, PropagationPolicy};
@@ -108,6 +109,7 @@ fn what_is_deleted_behind_the_operators_back_comes_back() {
         let uids = cluster.uids().await?;
         comes_back::<ConfigMap>(&space, &cluster).await?;
         comes_back::<Service>(&space, &cluster).await?;
+        comes_back::<NetworkPolicy>(&space, &cluster).await?;
         comes_back::<PodDisruptionBudget>(&space, &cluster).await?;
         comes_back::<StatefulSet>(&space, &cluster).await?;
         cluster.is_ready().await?;

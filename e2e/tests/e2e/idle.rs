@@ -16,7 +16,7 @@ use std::time::Duration;
 const WRITES: &str = "barnabas_operator_writes_total";
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 /// What the operator may have written, as kubectl calls it. Its Lease is renewed all the time, and is not among these.
-const KINDS: &str = "kafkaclusters,kafkatopics,statefulsets,services,configmaps,poddisruptionbudgets,serviceaccounts,persistentvolumeclaims,pods";
+const KINDS: &str = "kafkaclusters,kafkatopics,statefulsets,services,configmaps,networkpolicies,poddisruptionbudgets,serviceaccounts,persistentvolumeclaims,pods";
 
 #[test]
 fn the_operator_writes_nothing_while_nothing_changes() {

@@ -12,6 +12,7 @@ use futures::{Stream, StreamExt, TryStreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -33,6 +34,7 @@ pub struct Caches {
     pub services: Store<Service>,
     pub config_maps: Store<ConfigMap>,
     pub service_accounts: Store<ServiceAccount>,
+    pub network_policies: Store<NetworkPolicy>,
     pub disruption_budgets: Store<PodDisruptionBudget>,
     pub nodes: Store<Node>,
     /// Whether all of them have read everything.
@@ -53,6 +55,7 @@ impl Caches {
         let services = watched(client, namespace, &mut triggers);
         let config_maps = watched(client, namespace, &mut triggers);
         let service_accounts = watched(client, namespace, &mut triggers);
+        let network_policies = watched(client, namespace, &mut triggers);
         let disruption_budgets = watched(client, namespace, &mut triggers);
         let nodes = nodes(client, clusters, &mut triggers);
         let read = read(vec![
@@ -62,6 +65,7 @@ impl Caches {
             Box::pin(ready(Store::clone(&services))),
             Box::pin(ready(Store::clone(&config_maps))),
             Box::pin(ready(Store::clone(&service_accounts))),
+            Box::pin(ready(Store::clone(&network_policies))),
             Box::pin(ready(Store::clone(&disruption_budgets))),
             Box::pin(ready(Store::clone(&nodes))),
         ]);
@@ -72,6 +76,7 @@ impl Caches {
             services,
             config_maps,
             service_accounts,
+            network_policies,
             disruption_budgets,
             nodes,
             read,

@@ -74,6 +74,9 @@ impl Shelf<'_> {
             }
         };
         note(self.put_one(&resources.service_account, &self.caches.service_accounts).await);
+        if let Some(policy) = &resources.network_policy {
+            note(self.put_one(policy, &self.caches.network_policies).await);
+        }
         for service in &resources.services {
             note(self.put_one(service, &self.caches.services).await);
         }
@@ -89,6 +92,7 @@ impl Shelf<'_> {
         for set in &resources.stateful_sets {
             self.put_one(set, &self.caches.stateful_sets).await?;
         }
+        self.take_away(resources.network_policy.as_slice(), &self.caches.network_policies).await?;
         self.take_away(&resources.services, &self.caches.services).await?;
         self.take_away(&resources.config_maps, &self.caches.config_maps).await?;
         self.take_away(&resources.disruption_budgets, &self.caches.disruption_budgets).await

@@ -85,6 +85,11 @@ pub struct KafkaClusterSpec {
     #[schemars(default)]
     pub listeners: Listeners,
 
+    /// Who may connect to the nodes.
+    #[serde(default)]
+    #[schemars(default)]
+    pub network_policy: NetworkPolicy,
+
     /// Configuration of the brokers by Apache Kafka's names. What Kafka can change while it runs is applied without a
     /// restart; anything else restarts the brokers, one at a time. What the operator decides itself (node.id, listeners,
     /// log.dirs, process.roles, controller.quorum.voters and others) is refused here.
@@ -216,6 +221,24 @@ pub enum ControllerMode {
     #[default]
     Combined,
     Dedicated,
+}
+
+/// Who may connect to the nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkPolicy {
+    /// Whether there is a NetworkPolicy that lets nobody but the cluster's own pods connect to the ports by which nodes follow
+    /// one another, and nobody but the operator to the one by which it administers them. Clients and monitoring are let in from
+    /// anywhere. `false`: there is none, and whoever reaches a pod can administer the cluster, unless another policy forbids
+    /// it. It has no effect where Kubernetes' network does not enforce policies.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+impl Default for NetworkPolicy {
+    fn default() -> Self {
+        NetworkPolicy { enabled: true }
+    }
 }
 
 /// When records count as written.

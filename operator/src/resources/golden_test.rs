@@ -7,6 +7,7 @@ use std::path::Path;
 
 fn text(resources: &Resources) -> String {
     let mut texts = vec![yaml(&resources.service_account)];
+    texts.extend(resources.network_policy.iter().map(yaml));
     texts.extend(resources.services.iter().map(yaml));
     texts.extend(resources.config_maps.iter().map(yaml));
     texts.extend(resources.disruption_budgets.iter().map(yaml));
@@ -136,11 +137,12 @@ fn everything_is_labelled_owned_and_in_the_namespace() {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
     let resources = all(&cluster(REST), &inputs(size(4, "100Gi"), size(3, "10Gi")));
     let mut all: Vec<&ObjectMeta> = vec![&resources.service_account.metadata];
+    all.extend(resources.network_policy.iter().map(|one| &one.metadata));
     all.extend(resources.services.iter().map(|one| &one.metadata));
     all.extend(resources.config_maps.iter().map(|one| &one.metadata));
     all.extend(resources.disruption_budgets.iter().map(|one| &one.metadata));
     all.extend(resources.stateful_sets.iter().map(|one| &one.metadata));
-    assert_eq!(all.len(), 1 + 7 + 2 + 2 + 2);
+    assert_eq!(all.len(), 1 + 1 + 7 + 2 + 2 + 2);
     for meta in all {
         assert_eq!(meta.namespace.as_deref(), Some("shop"));
         assert_eq!(meta.labels.as_ref().unwrap()["barnabas.dev/cluster"], "orders");

@@ -11,6 +11,7 @@ mod disruption_budget;
 pub mod external;
 pub mod labels;
 pub mod names;
+mod network_policy;
 mod placement;
 pub mod pod;
 pub mod ports;
@@ -25,11 +26,12 @@ pub mod valid;
 pub use config_maps::racks;
 pub use external::ExternalAddress;
 pub use stateful_set::revision_of;
-pub use valid::{Nodes, Pod, Quorum, Role, ValidCluster};
+pub use valid::{Nodes, OperatorPods, Pod, Quorum, Role, ValidCluster};
 
 use crate::crd::Quantity;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use std::collections::BTreeMap;
 
@@ -63,6 +65,7 @@ pub struct Inputs {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resources {
     pub service_account: ServiceAccount,
+    pub network_policy: Option<NetworkPolicy>,
     pub services: Vec<Service>,
     pub config_maps: Vec<ConfigMap>,
     pub disruption_budgets: Vec<PodDisruptionBudget>,
@@ -84,6 +87,7 @@ pub fn all(cluster: &ValidCluster, inputs: &Inputs) -> Resources {
     ];
     Resources {
         service_account: service_account::service_account(cluster),
+        network_policy: network_policy::network_policy(cluster),
         services: services.into_iter().chain(external::services(cluster, inputs.brokers.nodes)).collect(),
         config_maps: std::iter::once(config).chain(racks).collect(),
         disruption_budgets: budgets.into_iter().flatten().collect(),
@@ -102,5 +106,7 @@ fn nodes(cluster: &ValidCluster, inputs: &Inputs) -> impl Iterator<Item = i32> {
 
 #[cfg(test)]
 mod golden_test;
+#[cfg(test)]
+mod network_policy_test;
 #[cfg(test)]
 mod properties_test;

@@ -51,6 +51,11 @@ pub fn node_id(cluster: &str, pod_name: &str) -> Option<i32> {
     (pod(cluster, id) == pod_name).then_some(id)
 }
 
+/// The NetworkPolicy of all nodes.
+pub fn network_policy(cluster: &str) -> String {
+    format!("{cluster}-nodes")
+}
+
 /// The ConfigMap that has a properties file for each node.
 pub fn config(cluster: &str) -> String {
     format!("{cluster}-config")

@@ -16,7 +16,12 @@ pub(super) fn cluster(spec: &str) -> ValidCluster {
         "spec": spec,
     }))
     .unwrap();
-    let defaults = Defaults { image: "barnabas:0.1.0".into(), cluster_domain: "cluster.local".into() };
+    let operator = OperatorPods {
+        namespace: "barnabas-system".into(),
+        labels: BTreeMap::from([("app.kubernetes.io/name".into(), "barnabas-operator".into())]),
+    };
+    let defaults =
+        Defaults { image: "barnabas:0.1.0".into(), cluster_domain: "cluster.local".into(), operator: Some(operator) };
     validate(&cluster, &defaults).unwrap()
 }
 

@@ -28,6 +28,10 @@ pub struct ValidCluster {
     /// Where clients inside Kubernetes connect.
     pub internal_port: i32,
     pub external: Option<ExternalListener>,
+    /// Whether there is a NetworkPolicy.
+    pub network_policy: bool,
+    /// The operator's own pods. `None`: it does not know which they are.
+    pub operator: Option<OperatorPods>,
     /// What nodes read when they start: a change restarts them.
     pub static_config: BTreeMap<String, String>,
     /// What is set while they run, for all brokers alike. Not in any file.
@@ -40,6 +44,13 @@ pub struct ValidCluster {
     pub stopped: bool,
     /// What is accepted and may not have the effect that somebody hopes for.
     pub warnings: Vec<String>,
+}
+
+/// What the operator's own pods are selected by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorPods {
+    pub namespace: String,
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The nodes of one StatefulSet.

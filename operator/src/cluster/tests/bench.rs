@@ -18,6 +18,7 @@ use crate::testing::workloads;
 use barnabas::metrics::http::Exposition;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource;
 use kube::runtime::controller::Action;
@@ -51,6 +52,7 @@ pub fn path(object: &str) -> String {
     match object.split_once('/').expect("it is a kind and a name").0 {
         "kafkaclusters" => format!("/apis/barnabas.dev/v1alpha1/namespaces/ns/{object}"),
         "statefulsets" => format!("/apis/apps/v1/namespaces/ns/{object}"),
+        "networkpolicies" => format!("/apis/networking.k8s.io/v1/namespaces/ns/{object}"),
         "poddisruptionbudgets" => format!("/apis/policy/v1/namespaces/ns/{object}"),
         _ => format!("{CORE}/{object}"),
     }
@@ -289,6 +291,7 @@ fn started(kubernetes: &FakeKubernetes) -> (Arc<Room>, Watches) {
         services: watches.shown::<Service>(&all),
         config_maps: watches.shown::<ConfigMap>(&all),
         service_accounts: watches.shown::<ServiceAccount>(&all),
+        network_policies: watches.shown::<NetworkPolicy>(&all),
         disruption_budgets: watches.shown::<PodDisruptionBudget>(&all),
         nodes: watches.shown::<Node>(&all),
         read: tokio::sync::watch::channel(true).1,
@@ -300,7 +303,8 @@ fn started(kubernetes: &FakeKubernetes) -> (Arc<Room>, Watches) {
     let (metrics, scope) = (Arc::new(Metrics::default()), String::new());
     let (_, clusters_read) = tokio::sync::watch::channel(true);
     let context = Context { client, links, metrics, recorder, clusters, clusters_read, topics, scope };
-    let defaults = Defaults { image: "example.com/barnabas:1".into(), cluster_domain: "cluster.local".into() };
+    let defaults =
+        Defaults { image: "example.com/barnabas:1".into(), cluster_domain: "cluster.local".into(), operator: None };
     let room = Room {
         began: Instant::now(),
         step_time_max: STEP_TIME_MAX,

@@ -4,8 +4,9 @@ use super::bench::{Bench, path};
 use crate::crd::{ExternalListener, ExternalType, PodOverrides};
 use serde_json::{Value, json};
 
-const MADE: [&str; 7] = [
+const MADE: [&str; 8] = [
     "PATCH serviceaccounts/c",
+    "PATCH networkpolicies/c-nodes",
     "PATCH services/c-nodes",
     "PATCH services/c-bootstrap",
     "PATCH configmaps/c-config",
@@ -221,7 +222,8 @@ fn normalise(value: &mut Value) {
 async fn what_was_deleted_or_changed_comes_back_and_is_counted() {
     let mut bench = Bench::settled().await;
     type Change = fn(&mut Value);
-    let changes: [(&str, &str, Change); 4] = [
+    let changes: [(&str, &str, Change); 5] = [
+        ("networkpolicies/c-nodes", "NetworkPolicy", |it| drop(it["spec"]["ingress"].as_array_mut().unwrap().pop())),
         ("configmaps/c-config", "ConfigMap", |it| it["data"]["0.properties"] = "".into()),
         ("services/c-bootstrap", "Service", |it| it["spec"]["ports"][0]["port"] = 1.into()),
         ("statefulsets/c-broker", "StatefulSet", |it| {
@@ -272,6 +274,28 @@ async fn what_a_webhook_adds_to_a_pods_template_stays_and_causes_no_writes() {
 }
 
 #[tokio::test]
+async fn a_network_policy_that_is_wanted_no_longer_is_deleted_and_comes_back_when_it_is() {
+    let mut bench = Bench::settled().await;
+    bench.apply("c", |cluster| cluster.spec.network_policy.enabled = false);
+    assert_eq!(bench.converge("c").await.0[0], "DELETE networkpolicies/c-nodes");
+    assert_eq!(bench.get("networkpolicies/c-nodes"), None);
+    bench.apply("c", |cluster| cluster.spec.network_policy.enabled = true);
+    assert_eq!(bench.converge("c").await.0[0], "PATCH networkpolicies/c-nodes");
+    assert_eq!(bench.metric("barnabas_operator_drift_total{kind=\"NetworkPolicy\"}"), 0);
+}
+
+#[tokio::test]
+async fn a_network_policy_of_somebody_else_is_not_taken_away() {
+    let mut bench = Bench::settled().await;
+    let mut foreign = bench.get("networkpolicies/c-nodes").unwrap();
+    foreign["metadata"] = json!({ "name": "c-more", "namespace": "ns", "labels": { "barnabas.dev/cluster": "c" } });
+    bench.kubernetes.put(&path("networkpolicies/c-more"), foreign);
+    bench.apply("c", |cluster| cluster.spec.network_policy.enabled = false);
+    bench.converge("c").await;
+    assert!(bench.get("networkpolicies/c-nodes").is_none() && bench.get("networkpolicies/c-more").is_some());
+}
+
+#[tokio::test]
 async fn making_and_changing_a_cluster_is_no_drift() {
     let mut bench = Bench::settled().await;
     bench.apply("c", |cluster| {
@@ -280,7 +304,7 @@ async fn making_and_changing_a_cluster_is_no_drift() {
         drop(cluster.spec.config.insert("num.io.threads".into(), "4".into()));
     });
     bench.converge("c").await;
-    for kind in ["ConfigMap", "Service", "ServiceAccount", "StatefulSet", "PodDisruptionBudget"] {
+    for kind in ["ConfigMap", "Service", "ServiceAccount", "StatefulSet", "NetworkPolicy", "PodDisruptionBudget"] {
         assert_eq!(bench.metric(&format!("barnabas_operator_drift_total{{kind=\"{kind}\"}}")), 0, "{kind}");
     }
 }

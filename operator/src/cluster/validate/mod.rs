@@ -11,7 +11,7 @@ mod pod;
 mod reserved;
 
 use crate::crd::{self, ControllerMode, ExternalType, ImagePullPolicy, KafkaCluster, KafkaClusterSpec};
-use crate::resources::{Nodes, Pod, Quorum, ValidCluster};
+use crate::resources::{Nodes, OperatorPods, Pod, Quorum, ValidCluster};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -19,13 +19,15 @@ use kube::Resource;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What holds where a cluster says nothing.
+/// What holds for all clusters, where they do not say otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defaults {
     /// The image of the brokers, with its tag (`BARNABAS_IMAGE` of the operator).
     pub image: String,
     /// The domain of Kubernetes' services.
     pub cluster_domain: String,
+    /// The operator's own pods, if it knows which they are (`POD_NAMESPACE` and `POD_LABELS`).
+    pub operator: Option<OperatorPods>,
 }
 
 /// Something that cannot be as it is written.
@@ -68,6 +70,8 @@ pub fn validate(cluster: &KafkaCluster, defaults: &Defaults) -> Result<ValidClus
         rack_label: Some(spec.brokers.rack_topology_key.clone()).filter(|key| !key.is_empty()),
         internal_port: spec.listeners.internal.port,
         external: external(spec, &mut invalid),
+        network_policy: spec.network_policy.enabled,
+        operator: defaults.operator.clone(),
         static_config: config.at_start,
         dynamic_config: config.while_running,
         fsync_before_ack: spec.durability.fsync_before_ack,

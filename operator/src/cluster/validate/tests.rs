@@ -12,7 +12,7 @@ fn resource(spec: Value) -> KafkaCluster {
 }
 
 fn defaults() -> Defaults {
-    Defaults { image: "registry:5000/barnabas:0.1.0".into(), cluster_domain: "cluster.local".into() }
+    Defaults { image: "registry:5000/barnabas:0.1.0".into(), cluster_domain: "cluster.local".into(), operator: None }
 }
 
 /// A cluster of three brokers with `more`.

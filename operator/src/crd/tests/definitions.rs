@@ -118,6 +118,7 @@ fn a_cluster_of_one_line_has_all_defaults() {
         "durability": { "fsyncBeforeAck": false },
         "listeners": { "internal": { "port": 9092 } },
         "metrics": { "scrapeAnnotations": true },
+        "networkPolicy": { "enabled": true },
         "paused": false,
         "rebalance": { "maxMovesAtOnce": 20, "mode": "OnScale" },
         "stopped": false,
