@@ -90,8 +90,13 @@ fn pod(cluster: &str, pod: &core::Pod, nodes: &[Arc<Node>], rack_label: Option<&
 
 /// Names one run of the container: another one after each restart.
 fn container(pod: &core::Pod) -> Option<String> {
-    let restarts = pod.status.as_ref()?.container_statuses.as_ref()?.first()?.restart_count;
+    let restarts = node_container(pod.status.as_ref()?)?.restart_count;
     Some(format!("{}/{restarts}", pod.uid()?))
+}
+
+/// That of the node, whatever others a pod was given.
+fn node_container(status: &core::PodStatus) -> Option<&core::ContainerStatus> {
+    status.container_statuses.iter().flatten().find(|container| container.name == names::CONTAINER)
 }
 
 /// How the process of a pod is, from its container and, before there is one, from the pod.
@@ -100,7 +105,7 @@ pub(super) fn process(pod: &core::Pod) -> Process {
     if matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")) {
         return Process::Ended;
     }
-    let state = status.container_statuses.iter().flatten().next().and_then(|container| container.state.as_ref());
+    let state = node_container(status).and_then(|container| container.state.as_ref());
     match state {
         Some(core::ContainerState { running: Some(_), .. }) => Process::Running,
         Some(core::ContainerState { terminated: Some(_), .. }) => Process::Ended,
@@ -117,8 +122,14 @@ pub(super) fn process(pod: &core::Pod) -> Process {
 
 /// What the process said before it ended, where it is known.
 fn last_words(status: &core::PodStatus) -> Option<&str> {
-    let container = status.container_statuses.as_ref()?.first()?;
-    container.last_state.as_ref()?.terminated.as_ref()?.message.as_deref().filter(|words| !words.is_empty())
+    node_container(status)?
+        .last_state
+        .as_ref()?
+        .terminated
+        .as_ref()?
+        .message
+        .as_deref()
+        .filter(|words| !words.is_empty())
 }
 
 fn unscheduled(status: &core::PodStatus) -> Option<String> {

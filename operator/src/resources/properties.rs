@@ -8,6 +8,7 @@
 use super::external::{self, ExternalAddress};
 use super::ports;
 use super::valid::{Role, ValidCluster};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Where a node's volume is mounted.
@@ -102,9 +103,14 @@ fn advertised(cluster: &ValidCluster, id: i32, address: Option<&ExternalAddress>
     ];
     if let Some(listener) = &cluster.external {
         let (host, port) = external::advertised(listener, id, address)?;
-        advertised.push(format!("{EXTERNAL}://{host}:{port}"));
+        advertised.push(format!("{EXTERNAL}://{}:{port}", in_brackets(&host)));
     }
     Some(advertised.join(","))
+}
+
+/// An IPv6 address, which alone has several colons, as it is written before a port.
+fn in_brackets(host: &str) -> Cow<'_, str> {
+    if host.matches(':').count() > 1 { format!("[{host}]").into() } else { host.into() }
 }
 
 /// The host and port for clients outside in a file that was written before.
@@ -112,7 +118,8 @@ pub fn told_outside(file: &str) -> Option<(&str, i32)> {
     let advertised = file.lines().find_map(|line| line.strip_prefix("advertised.listeners="))?;
     let outside = advertised.split(',').find_map(|one| one.strip_prefix(EXTERNAL)?.strip_prefix("://"))?;
     let (host, port) = outside.rsplit_once(':')?;
-    Some((host, port.parse().ok()?))
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    Some((bare.unwrap_or(host), port.parse().ok()?))
 }
 
 /// As a properties file, in the order of the names.

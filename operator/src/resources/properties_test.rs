@@ -1,6 +1,6 @@
 //! The broker itself reads what is written for it.
 
-use super::properties::{file, of_node, roles};
+use super::properties::{file, of_node, roles, told_outside};
 use super::*;
 use crate::cluster::validate::{Defaults, validate};
 use crate::crd::KafkaCluster;
@@ -136,6 +136,18 @@ fn a_broker_without_a_known_address_outside_has_no_file() {
     assert_eq!(external::missing(&cluster(FIVE), 5, &addresses), [0; 0]);
     let config = node("balanced", &balanced, 2, addresses.get(&2));
     assert_eq!(advertised(&config).last().unwrap(), "EXTERNAL=lb-2.example.com:9094");
+}
+
+#[test]
+fn an_address_of_either_family_is_told_and_read_back() {
+    let balanced = cluster("{ brokers: { storage: { size: 1Gi } }, listeners: { external: { type: LoadBalancer } } }");
+    for (host, told) in [("10.0.0.1", "EXTERNAL=10.0.0.1:9094"), ("fd00::1", "EXTERNAL=fd00::1:9094")] {
+        let address = ExternalAddress { host: Some(host.into()), port: 9094 };
+        let config = node("balanced", &balanced, 0, Some(&address));
+        assert_eq!(advertised(&config).last().unwrap(), told);
+        let file = file(&of_node(&balanced, 0, Some(&address)).unwrap());
+        assert_eq!(told_outside(&file), Some((host, 9094)));
+    }
 }
 
 #[test]

@@ -37,7 +37,8 @@ async fn a_broker_leaves_once_it_is_empty_and_its_volume_goes_when_it_is_forgott
     bench.apply("c", |cluster| cluster.spec.brokers.replicas = 3);
     bench.reconcile("c").await;
     let calls = bench.admins["c"].calls();
-    let [Call::Reassign(moves)] = calls.as_slice() else { panic!("{calls:?}") };
+    let [Call::DrainLeaders(drain), Call::Reassign(moves)] = calls.as_slice() else { panic!("{calls:?}") };
+    assert!(drain.broker_id == 3 && drain.drained, "{drain:?}");
     assert!(moves.moves.iter().all(|it| !it.replicas.contains(&3)), "{moves:?}");
     assert_eq!(moves.moves.len(), 2);
     for _ in 0..3 {
