@@ -8,7 +8,7 @@ use super::producer_ids::ProducerIds;
 use super::request::*;
 use super::rules::{ConfigRules, EffectiveConfig};
 use super::topic_name;
-use super::vanished::Vanished;
+use super::vanished::{Settled, Vanished};
 use crate::clock::Clock;
 use crate::protocol::ErrorCode;
 use crate::raft::wire::Border;
@@ -120,7 +120,7 @@ impl ControllerClient {
     }
 
     /// [`ControllerClient::image`], once it is decided on brokers that vanished a moment ago.
-    pub async fn settled_image(&self) -> Arc<MetadataImage> {
+    pub async fn settled(&self) -> Settled {
         self.vanished.settled(&mut self.image.clone()).await
     }
 

@@ -1,4 +1,4 @@
-//! Brokers whose connections have just broken, while the metadata shows them alive.
+//! Brokers whose connections have just broken, and those that were fenced a moment ago.
 //!
 //! - A client that loses its leader asks another broker at once who leads now: before the controller can have decided. Told
 //!   the old leader once more, librdkafka asks again a second later (its topic scan), and writes nothing until then. So the
@@ -6,12 +6,14 @@
 //!   has vanished.
 //! - It waits for [`PATIENCE`] after the loss at most: a decision that has not come by then may never come, as where a
 //!   majority of the controllers is gone.
+//! - A broker that was fenced without a controlled shutdown stays in the lists that clients are given for as long as Kafka
+//!   takes to fence one. By then a process that was restarted is back. librdkafka takes down what it holds of a broker that
+//!   leaves the list, the new leaders of its partitions too, and waits for its topic scan again.
 //!
 //! Deliberately absent: an opinion of its own. Which brokers live is the controller's to say.
 
 use super::image::MetadataImage;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -19,57 +21,88 @@ use tokio::time::Instant;
 
 /// How long after the loss of a broker the controller's word on it is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a fenced broker is listed: Kafka's default of `broker.session.timeout.ms`.
+const LISTED: Duration = Duration::from_secs(9);
 
-/// When each was lost.
+/// What is known of each broker.
 #[derive(Default)]
-pub struct Vanished(watch::Sender<BTreeMap<i32, Instant>>);
+pub struct Vanished(watch::Sender<BTreeMap<i32, Standing>>);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Standing {
+    /// When the connection to it broke, which was not opened again.
+    lost: Option<Instant>,
+    /// When it was last fenced, if it did not shut down in order.
+    failed: Option<Instant>,
+    /// By the newest metadata, which others are shown in a moment.
+    is_fenced: Option<bool>,
+}
+
+/// The newest metadata, and who is listed though it is fenced.
+pub struct Settled {
+    pub image: Arc<MetadataImage>,
+    pub listed: Vec<i32>,
+}
 
 impl Vanished {
     /// The connection to a broker broke, or could not be opened. What counts is the first time.
     pub fn lost(&self, broker: i32) {
-        self.0.send_if_modified(|lost| match lost.entry(broker) {
-            Entry::Vacant(entry) => {
-                entry.insert(Instant::now());
-                true
-            }
-            Entry::Occupied(_) => false,
-        });
+        self.change(broker, |standing| standing.lost = standing.lost.or_else(|| Some(Instant::now())));
     }
 
     /// A connection to the broker was opened.
     pub fn found(&self, broker: i32) {
-        self.0.send_if_modified(|lost| lost.remove(&broker).is_some());
+        self.change(broker, |standing| standing.lost = None);
     }
 
-    /// Forgets those on which the controller has decided.
+    /// Takes note of what the controller has decided; to be called before anybody is shown the image.
     pub fn decided(&self, image: &MetadataImage) {
-        self.0.send_if_modified(|lost| {
-            let before = lost.len();
-            lost.retain(|broker, _| image.live_broker(*broker).is_some());
-            lost.len() < before
+        for broker in image.brokers.values() {
+            self.change(broker.id, |standing| match (broker.fenced, standing.is_fenced) {
+                (true, Some(true)) | (false, Some(false)) => {}
+                // Of one that was fenced when this node came to know of it nobody knows since when.
+                (_, None) => standing.is_fenced = Some(broker.fenced),
+                (true, Some(false)) => {
+                    standing.is_fenced = Some(true);
+                    standing.failed = (!broker.in_controlled_shutdown).then(Instant::now);
+                }
+                (false, Some(true)) => {
+                    standing.is_fenced = Some(false);
+                    standing.lost = None;
+                }
+            });
+        }
+    }
+
+    fn change(&self, broker: i32, how: impl FnOnce(&mut Standing)) {
+        self.0.send_if_modified(|all| {
+            let standing = all.entry(broker).or_default();
+            let before = *standing;
+            how(standing);
+            *standing != before
         });
     }
 
-    /// The newest metadata, once the controller has decided on those who vanished a moment ago.
-    pub async fn settled(&self, images: &mut watch::Receiver<Arc<MetadataImage>>) -> Arc<MetadataImage> {
-        let mut lost = self.0.subscribe();
+    /// Waits for what the controller has to decide on those who vanished a moment ago.
+    pub async fn settled(&self, images: &mut watch::Receiver<Arc<MetadataImage>>) -> Settled {
+        let mut changes = self.0.subscribe();
         loop {
             let image = images.borrow_and_update().clone();
-            let Some(until) = open_until(&lost.borrow_and_update(), &image) else { return image };
+            let now = Instant::now();
+            let standings: Vec<_> = changes.borrow_and_update().iter().map(|(broker, it)| (*broker, *it)).collect();
+            let open = standings.iter().filter(|(broker, _)| image.live_broker(*broker).is_some());
+            let until = open.filter_map(|(_, it)| Some(it.lost? + PATIENCE)).filter(|until| *until > now).min();
+            let Some(until) = until else {
+                let listed = standings.iter().filter(|(_, it)| it.failed.is_some_and(|failed| now < failed + LISTED));
+                return Settled { image, listed: listed.map(|(broker, _)| *broker).collect() };
+            };
             tokio::select! {
                 Ok(()) = images.changed() => {}
-                Ok(()) = lost.changed() => {}
+                Ok(()) = changes.changed() => {}
                 () = tokio::time::sleep_until(until) => {}
-                else => return image,
             }
         }
     }
-}
-
-/// Until when a decision on one of the lost brokers is to be expected; `None` where none is.
-fn open_until(lost: &BTreeMap<i32, Instant>, image: &MetadataImage) -> Option<Instant> {
-    let undecided = lost.iter().filter(|(broker, _)| image.live_broker(**broker).is_some());
-    undecided.map(|(_, since)| *since + PATIENCE).filter(|until| *until > Instant::now()).min()
 }
 
 #[cfg(test)]
@@ -77,7 +110,7 @@ mod tests {
     use super::*;
     use crate::controller::delta::ImageDelta;
     use crate::controller::records::MetadataRecord;
-    use crate::protocol::messages::metadata_records::RegisterBrokerRecord;
+    use crate::protocol::messages::metadata_records::{BrokerRegistrationChangeRecord, RegisterBrokerRecord};
 
     /// Brokers 1 and 2, of which some are fenced.
     fn image(fenced: &[i32]) -> Arc<MetadataImage> {
@@ -92,8 +125,8 @@ mod tests {
     /// How long the answer takes, and whether broker 1 is alive in it.
     async fn ask(vanished: &Vanished, mut images: watch::Receiver<Arc<MetadataImage>>) -> (Duration, bool) {
         let start = Instant::now();
-        let image = vanished.settled(&mut images).await;
-        (start.elapsed(), image.live_broker(1).is_some())
+        let settled = vanished.settled(&mut images).await;
+        (start.elapsed(), settled.image.live_broker(1).is_some())
     }
 
     #[tokio::test(start_paused = true)]
@@ -114,11 +147,13 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(300)).await;
             images.send_replace(image(&[]));
             tokio::time::sleep(Duration::from_millis(300)).await;
+            vanished.decided(&image(&[1]));
+            tokio::time::sleep(Duration::from_millis(1)).await;
             images.send_replace(image(&[1]));
         };
         let (answer, ()) = tokio::join!(ask(&vanished, receiver), decide);
-        assert_eq!(answer, (Duration::from_millis(600), false));
-        vanished.decided(&image(&[1]));
+        assert_eq!(answer, (Duration::from_millis(601), false), "what it is told first is shown a moment later");
+        vanished.decided(&image(&[]));
         let (_images, back) = watch::channel(image(&[]));
         assert_eq!(ask(&vanished, back).await, (Duration::ZERO, true), "it is back");
     }
@@ -146,5 +181,38 @@ mod tests {
         assert_eq!(ask(&vanished, receiver.clone()).await, (PATIENCE - Duration::from_millis(400), true));
         vanished.lost(1);
         assert_eq!(ask(&vanished, receiver).await, (Duration::ZERO, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_is_listed_for_a_while_after_it_was_fenced() {
+        let (_images, receiver) = watch::channel(image(&[1, 2]));
+        let vanished = Vanished::default();
+        let listed = async || vanished.settled(&mut receiver.clone()).await.listed;
+        vanished.decided(&image(&[2]));
+        assert_eq!(listed().await, [0; 0], "it was fenced long before");
+        vanished.decided(&image(&[]));
+        vanished.decided(&image(&[2]));
+        assert_eq!(listed().await, [2]);
+        tokio::time::sleep(LISTED / 2).await;
+        vanished.decided(&image(&[1, 2]));
+        assert_eq!(listed().await, [1, 2]);
+        tokio::time::sleep(LISTED / 2).await;
+        assert_eq!(listed().await, [1]);
+        tokio::time::sleep(LISTED / 2).await;
+        assert_eq!(listed().await, [0; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_shuts_down_in_order_leaves_the_list_at_once() {
+        let mut ending = (*image(&[])).clone();
+        let ends = BrokerRegistrationChangeRecord { broker_id: 1, in_controlled_shutdown: 1, ..Default::default() };
+        ending.replay(&MetadataRecord::from(ends), &mut ImageDelta::default()).unwrap();
+        let (_images, receiver) = watch::channel(image(&[1, 2]));
+        let vanished = Vanished::default();
+        vanished.decided(&ending);
+        let fenced = BrokerRegistrationChangeRecord { broker_id: 1, fenced: 1, ..Default::default() };
+        ending.replay(&MetadataRecord::from(fenced), &mut ImageDelta::default()).unwrap();
+        vanished.decided(&ending);
+        assert!(vanished.settled(&mut receiver.clone()).await.listed.is_empty());
     }
 }

@@ -3,7 +3,8 @@
 //! Behaviour: clients get the addresses of the listener that they came in by; a broker that is fenced or has none there is
 //! not shown, its replicas are offline, and what it leads has no leader. A topic that is missing is created where the client
 //! and `auto.create.topics.enable` allow it, and is in the answer then (Kafka lets the client ask again). Duplicates are
-//! answered once. The answer waits a moment for the controller's word on a broker that has just vanished.
+//! answered once. The answer waits a moment for the controller's word on a broker that has just vanished, and lists one that
+//! was fenced a moment ago.
 //! Version notes: up to 0 an empty list means all topics, since 1 null does. Since 4 the client says whether topics may be
 //! created. Since 12 topics may be named by id; one id in a request makes all its names void, as in Kafka. Version 0
 //! knows no replica without a live broker.
@@ -14,6 +15,7 @@ use crate::controller::{ControllerClient, topic_name};
 use crate::protocol::messages::metadata::*;
 use crate::protocol::{ErrorCode, Str, Uuid};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 const NULL_IS_ALL_SINCE: i16 = 1;
 const BY_ID_SINCE: i16 = 12;
@@ -39,16 +41,17 @@ pub async fn handle<'a>(
     {
         create_missing(controller, names).await;
     }
-    let image = controller.settled_image().await;
+    let settled = controller.settled().await;
     let answer = Answer {
-        image: &image,
+        image: &settled.image,
+        listed: &settled.listed,
         context,
         operations: authorized_operations::of_topic(request.include_topic_authorized_operations),
     };
     let brokers = answer.brokers();
     MetadataResponse {
         cluster_id: Some(controller.cluster_id().to_owned().into()),
-        controller_id: controller_id::any_of(brokers.iter().map(|broker| broker.node_id)),
+        controller_id: controller_id::any_of(brokers.iter().map(|it| it.node_id).filter(|id| answer.reachable(*id))),
         brokers,
         topics: answer.topics(wanted),
         cluster_authorized_operations: authorized_operations::of_cluster(request.include_cluster_authorized_operations),
@@ -99,6 +102,8 @@ async fn create_missing(controller: &ControllerClient, names: &[Str<'_>]) {
 
 struct Answer<'a> {
     image: &'a MetadataImage,
+    /// Brokers that are shown though they are fenced.
+    listed: &'a [i32],
     context: &'a Context<'a>,
     operations: i32,
 }
@@ -114,7 +119,8 @@ impl Answer<'_> {
                 rack: broker.rack.clone().map(Into::into),
             })
         };
-        self.image.live_brokers().filter_map(reachable).collect()
+        let shown = |broker: &&Arc<BrokerRegistration>| !broker.fenced || self.listed.contains(&broker.id);
+        self.image.brokers.values().filter(shown).filter_map(|broker| reachable(broker)).collect()
     }
 
     fn topics<'r>(&self, wanted: Wanted<'r>) -> Vec<MetadataResponseTopic<'r>> {
@@ -341,7 +347,8 @@ mod tests {
         let image = cluster();
         let registration = PartitionRegistration { leader, ..image.topics.partition("t", 0).unwrap().clone() };
         let (context, operations) = (context(version, "PLAINTEXT"), 0);
-        let partition = Answer { image: &image, context: &context, operations }.partition(0, &registration);
+        let partition =
+            Answer { image: &image, listed: &[], context: &context, operations }.partition(0, &registration);
         let MetadataResponsePartition { error_code, leader_id, replica_nodes, isr_nodes, offline_replicas, .. } =
             partition;
         (error_code, leader_id, replica_nodes, isr_nodes, offline_replicas)
@@ -351,8 +358,11 @@ mod tests {
     fn fenced_brokers_are_not_shown_and_their_replicas_are_offline() {
         let image = cluster();
         let (context, operations) = (context(12, "PLAINTEXT"), 0);
-        let brokers = Answer { image: &image, context: &context, operations }.brokers();
-        assert_eq!(brokers.iter().map(|broker| broker.node_id).collect::<Vec<_>>(), [1, 2]);
+        let brokers = |listed: &[i32]| {
+            let brokers = Answer { image: &image, listed, context: &context, operations }.brokers();
+            brokers.iter().map(|broker| broker.node_id).collect::<Vec<_>>()
+        };
+        assert_eq!((brokers(&[]), brokers(&[3, 4, 9])), (vec![1, 2], vec![1, 2, 3]));
         let (replicas, isr) = (vec![1, 2, 3, 4], vec![1, 2, 3, 4]);
         assert_eq!(seen(12, 2), (0, 2, replicas.clone(), isr.clone(), vec![3, 4]));
         for leader in [NO_LEADER, 3, 9] {
