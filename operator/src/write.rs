@@ -127,10 +127,14 @@ const MERGED: [(&str, &[&str]); 10] = [
     ("volumes", &["name"]),
 ];
 
+/// What nobody else has a say in, nor fills in: the rules of a NetworkPolicy. One more port in them is a door.
+const EXACT: &str = ".spec.ingress";
+
 /// The first field of `wanted` that `live` has otherwise. Fields that are not wanted are not looked at: the API server fills
 /// in defaults.
 fn drift(wanted: &Value, live: &Value, path: &str) -> Option<String> {
     match (wanted, live) {
+        _ if path == EXACT => (wanted != live).then(|| path.to_owned()),
         (Value::Object(wanted), Value::Object(live)) => wanted.iter().find_map(|(name, value)| {
             let path = format!("{path}.{name}");
             match live.get(name) {
@@ -245,6 +249,19 @@ mod tests {
             "tolerations": [{"operator": "Exists", "effect": "NoExecute"}],
             "volumes": [{"name": "config"}],
         }})
+    }
+
+    #[test]
+    fn a_rule_of_a_network_policy_that_allows_more_is_drift() {
+        let wanted = json!({ "spec": { "ingress": [{ "ports": [{ "port": 9404 }] }] } });
+        for more in [
+            json!({ "ports": [{ "port": 9404 }, { "port": 9095 }] }),
+            json!({ "ports": [{ "port": 9404 }], "from": [] }),
+        ] {
+            let live = json!({ "spec": { "ingress": [more] } });
+            assert_eq!(drift(&wanted, &live, "").as_deref(), Some(".spec.ingress"));
+        }
+        assert_eq!(drift(&wanted, &wanted, ""), None);
     }
 
     #[test]

@@ -119,9 +119,9 @@ impl ControllerClient {
         self.image.borrow().clone()
     }
 
-    /// [`ControllerClient::image`], once it is decided on brokers that vanished a moment ago.
-    pub async fn settled(&self) -> Settled {
-        self.vanished.settled(&mut self.image.clone()).await
+    /// [`ControllerClient::image`], once it is decided on brokers of interest that vanished a moment ago.
+    pub async fn settled(&self, of_interest: impl Fn(&MetadataImage, i32) -> bool) -> Settled {
+        self.vanished.settled(&mut self.image.clone(), of_interest).await
     }
 
     /// Where it is told which brokers have vanished.

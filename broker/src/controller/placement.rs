@@ -20,6 +20,9 @@ pub struct Candidate {
     pub rack: Option<String>,
     /// One that is not live leads nothing, and gets replicas only where the live ones are not enough.
     pub live: bool,
+    /// One that is drained leads nothing, unless all live ones are, and gets replicas only where the others of its rack and of
+    /// the racks that are as full are not enough.
+    pub drained: bool,
     /// Leaders and replicas it has already, to be counted in.
     pub leaders: usize,
     pub replicas: usize,
@@ -50,6 +53,7 @@ struct Broker {
     id: i32,
     rack: usize,
     live: bool,
+    drained: bool,
     leaders: usize,
     replicas: usize,
 }
@@ -105,7 +109,7 @@ impl Placer {
         let live = (0..self.brokers.len()).filter(|index| self.brokers[*index].live);
         live.min_by_key(|index| {
             let broker = &self.brokers[*index];
-            (broker.leaders, broker.replicas, self.rank(*index))
+            (broker.drained, broker.leaders, broker.replicas, self.rank(*index))
         })
         .expect("one is live")
     }
@@ -119,7 +123,8 @@ impl Placer {
         let free = (0..self.brokers.len()).filter(|index| !chosen.contains(index));
         free.min_by_key(|index| {
             let broker = &self.brokers[*index];
-            (!broker.live, in_rack[broker.rack], broker.replicas, Reverse(broker.leaders), self.rank(*index))
+            let last = (broker.drained, broker.replicas, Reverse(broker.leaders), self.rank(*index));
+            (!broker.live, in_rack[broker.rack], last)
         })
         .expect("more brokers than replicas")
     }
@@ -131,6 +136,7 @@ impl Broker {
             id: candidate.id,
             rack: racks.binary_search(&candidate.rack.as_deref()).expect("the racks are the candidates'"),
             live: candidate.live,
+            drained: candidate.drained,
             leaders: candidate.leaders,
             replicas: candidate.replicas,
         }
@@ -149,6 +155,7 @@ mod tests {
             id: id as i32,
             rack: Some(format!("r{rack}")),
             live: true,
+            drained: false,
             leaders: 0,
             replicas: 0,
         };
@@ -163,6 +170,24 @@ mod tests {
         let mut counts: BTreeMap<i32, usize> = (0..brokers as i32).map(|id| (id, 0)).collect();
         placed.for_each(|id| *counts.get_mut(&id).unwrap() += 1);
         counts
+    }
+
+    #[test]
+    fn a_drained_broker_comes_behind_the_others_and_before_a_rack_without_replicas_and_the_fenced() {
+        let place = |racks: &[usize], drained: &[usize], fenced: &[usize], factor| {
+            let mut brokers = candidates(racks);
+            drained.iter().for_each(|broker| brokers[*broker].drained = true);
+            fenced.iter().for_each(|broker| brokers[*broker].live = false);
+            let mut placer = Placer::new(&brokers, 7);
+            let mut placed = placer.place(factor).unwrap();
+            placed[1..].sort_unstable();
+            placed
+        };
+        assert_eq!(place(&[0, 0, 0], &[0, 1], &[], 1), [2]);
+        assert_eq!(place(&[0, 0, 0], &[1], &[2], 2), [0, 1], "the fenced come last");
+        let apart = place(&[0, 0, 1, 2], &[3], &[], 3);
+        assert!(apart[0] != 3 && apart.contains(&2) && apart.contains(&3), "{apart:?}");
+        assert_eq!(place(&[0, 0], &[0, 1], &[], 2).len(), 2);
     }
 
     proptest! {

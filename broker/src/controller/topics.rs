@@ -224,14 +224,12 @@ impl Controller {
         })
     }
 
-    /// Offers all brokers. Those that are drained come last, as the fenced do: they restart in a moment, or leave.
     fn placer(&self, random: &mut dyn RngCore) -> Placer {
-        let stays = |broker: &BrokerRegistration| broker.is_active() && !self.liveness.drained.contains(&broker.id);
-        let all_leave = !self.image.brokers.values().any(|broker| stays(broker));
         let candidate = |broker: &Arc<BrokerRegistration>| Candidate {
             id: broker.id,
             rack: broker.rack.clone(),
-            live: stays(broker) || all_leave && broker.is_active(),
+            live: broker.is_active(),
+            drained: self.liveness.drained.contains(&broker.id),
             leaders: 0,
             replicas: 0,
         };

@@ -4,8 +4,8 @@
 //!   the old leader once more, librdkafka asks again a second later (its topic scan), and writes nothing until then. So the
 //!   answer waits for the decision, which takes some ten milliseconds, or some hundred where the active controller itself
 //!   has vanished.
-//! - It waits for [`PATIENCE`] after the loss at most: a decision that has not come by then may never come, as where a
-//!   majority of the controllers is gone.
+//! - It waits for [`PATIENCE`] at most, and not for a loss that is longer ago: a decision that has not come by then may never
+//!   come, as where a majority of the controllers is gone. And only for leaders that it would name.
 //! - A broker that was fenced without a controlled shutdown stays in the lists that clients are given for as long as Kafka
 //!   takes to fence one. By then a process that was restarted is back. librdkafka takes down what it holds of a broker that
 //!   leaves the list, the new leaders of its partitions too, and waits for its topic scan again.
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How long after the loss of a broker the controller's word on it is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(800);
 /// How long a fenced broker is listed: Kafka's default of `broker.session.timeout.ms`.
 const LISTED: Duration = Duration::from_secs(9);
 
@@ -30,7 +30,7 @@ pub struct Vanished(watch::Sender<BTreeMap<i32, Standing>>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Standing {
-    /// When the connection to it broke, which was not opened again.
+    /// When the connection to it broke, if nothing was heard over another one since.
     lost: Option<Instant>,
     /// When it was last fenced, if it did not shut down in order.
     failed: Option<Instant>,
@@ -47,10 +47,14 @@ pub struct Settled {
 impl Vanished {
     /// The connection to a broker broke, or could not be opened. What counts is the first time.
     pub fn lost(&self, broker: i32) {
-        self.change(broker, |standing| standing.lost = standing.lost.or_else(|| Some(Instant::now())));
+        self.change(broker, |standing| {
+            if standing.is_fenced != Some(true) {
+                standing.lost.get_or_insert_with(Instant::now);
+            }
+        });
     }
 
-    /// A connection to the broker was opened.
+    /// The broker has answered, or nobody has anything to ask it.
     pub fn found(&self, broker: i32) {
         self.change(broker, |standing| standing.lost = None);
     }
@@ -83,16 +87,22 @@ impl Vanished {
         });
     }
 
-    /// Waits for what the controller has to decide on those who vanished a moment ago.
-    pub async fn settled(&self, images: &mut watch::Receiver<Arc<MetadataImage>>) -> Settled {
+    /// Waits for what the controller has to decide on those who vanished a moment ago, as far as they are `of_interest`.
+    pub async fn settled(
+        &self,
+        images: &mut watch::Receiver<Arc<MetadataImage>>,
+        of_interest: impl Fn(&MetadataImage, i32) -> bool,
+    ) -> Settled {
         let mut changes = self.0.subscribe();
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let image = images.borrow_and_update().clone();
             let now = Instant::now();
             let standings: Vec<_> = changes.borrow_and_update().iter().map(|(broker, it)| (*broker, *it)).collect();
-            let open = standings.iter().filter(|(broker, _)| image.live_broker(*broker).is_some());
-            let until = open.filter_map(|(_, it)| Some(it.lost? + PATIENCE)).filter(|until| *until > now).min();
-            let Some(until) = until else {
+            let shown_alive = standings.iter().filter(|(broker, _)| image.live_broker(*broker).is_some());
+            let open = shown_alive.filter_map(|(broker, it)| Some((*broker, it.open_until(deadline)?.min(deadline))));
+            let open = open.filter(|(broker, until)| *until > now && of_interest(&image, *broker));
+            let Some(until) = open.map(|(_, until)| until).min() else {
                 let listed = standings.iter().filter(|(_, it)| it.failed.is_some_and(|failed| now < failed + LISTED));
                 return Settled { image, listed: listed.map(|(broker, _)| *broker).collect() };
             };
@@ -102,6 +112,13 @@ impl Vanished {
                 () = tokio::time::sleep_until(until) => {}
             }
         }
+    }
+}
+
+impl Standing {
+    /// Until when an image that shows the broker alive is not the last word on it; `None` where it is.
+    fn open_until(&self, deadline: Instant) -> Option<Instant> {
+        if self.is_fenced == Some(true) { Some(deadline) } else { self.lost.map(|since| since + PATIENCE) }
     }
 }
 
@@ -125,7 +142,7 @@ mod tests {
     /// How long the answer takes, and whether broker 1 is alive in it.
     async fn ask(vanished: &Vanished, mut images: watch::Receiver<Arc<MetadataImage>>) -> (Duration, bool) {
         let start = Instant::now();
-        let settled = vanished.settled(&mut images).await;
+        let settled = vanished.settled(&mut images, |_, broker| broker == 1).await;
         (start.elapsed(), settled.image.live_broker(1).is_some())
     }
 
@@ -135,19 +152,21 @@ mod tests {
         let vanished = Vanished::default();
         assert_eq!(ask(&vanished, receiver.clone()).await, (Duration::ZERO, true));
         vanished.lost(2);
-        assert_eq!(ask(&vanished, receiver).await, (Duration::ZERO, true), "it is decided on already");
+        assert_eq!(ask(&vanished, receiver).await, (Duration::ZERO, true), "it is of no interest");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_answer_waits_for_the_decision() {
         let (images, receiver) = watch::channel(image(&[]));
         let vanished = Vanished::default();
+        vanished.decided(&image(&[]));
         vanished.lost(1);
         let decide = async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             images.send_replace(image(&[]));
             tokio::time::sleep(Duration::from_millis(300)).await;
             vanished.decided(&image(&[1]));
+            vanished.found(1);
             tokio::time::sleep(Duration::from_millis(1)).await;
             images.send_replace(image(&[1]));
         };
@@ -187,7 +206,7 @@ mod tests {
     async fn a_broker_is_listed_for_a_while_after_it_was_fenced() {
         let (_images, receiver) = watch::channel(image(&[1, 2]));
         let vanished = Vanished::default();
-        let listed = async || vanished.settled(&mut receiver.clone()).await.listed;
+        let listed = async || vanished.settled(&mut receiver.clone(), |_, _| true).await.listed;
         vanished.decided(&image(&[2]));
         assert_eq!(listed().await, [0; 0], "it was fenced long before");
         vanished.decided(&image(&[]));
@@ -213,6 +232,6 @@ mod tests {
         let fenced = BrokerRegistrationChangeRecord { broker_id: 1, fenced: 1, ..Default::default() };
         ending.replay(&MetadataRecord::from(fenced), &mut ImageDelta::default()).unwrap();
         vanished.decided(&ending);
-        assert!(vanished.settled(&mut receiver.clone()).await.listed.is_empty());
+        assert!(vanished.settled(&mut receiver.clone(), |_, _| true).await.listed.is_empty());
     }
 }

@@ -41,7 +41,7 @@ pub async fn handle<'a>(
     {
         create_missing(controller, names).await;
     }
-    let settled = controller.settled().await;
+    let settled = controller.settled(|image, broker| wanted.is_led_by(image, broker)).await;
     let answer = Answer {
         image: &settled.image,
         listed: &settled.listed,
@@ -87,6 +87,21 @@ impl<'a> Wanted<'a> {
         Wanted::Names(
             topics.into_iter().filter_map(|topic| topic.name).filter(|name| seen.insert(name.clone())).collect(),
         )
+    }
+}
+
+impl Wanted<'_> {
+    /// Whether the answer names `broker` as a leader.
+    fn is_led_by(&self, image: &MetadataImage, broker: i32) -> bool {
+        let leads = |topic: &Topic| topic.partitions.iter().any(|partition| partition.leader == broker);
+        match self {
+            Wanted::All => image.topics.iter().any(|topic| leads(topic)),
+            Wanted::Names(names) => {
+                names.iter().filter_map(|name| image.topics.by_name(name)).any(|topic| leads(topic))
+            }
+            Wanted::Ids(ids) => ids.iter().filter_map(|id| image.topics.by_id(*id)).any(|topic| leads(topic)),
+            Wanted::Invalid(_) => false,
+        }
     }
 }
 

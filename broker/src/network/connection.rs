@@ -105,6 +105,7 @@ impl Connection {
                 false
             }
             readable = self.socket.readable(), if may_read => readable.map(|()| true)?,
+            () = gone(&self.socket), if !may_read => return Err(End::Closed),
             () = idle, if pending.is_empty() => return Err(End::Idle),
             () = stopped(&mut self.shutdown), if pending.is_empty() => return Err(End::Shutdown),
         };

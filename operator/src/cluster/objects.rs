@@ -67,6 +67,8 @@ impl Shelf<'_> {
     /// Puts everything, in the order in which it is needed. An error of one object holds up those that need it, and no
     /// others. Errors: the first.
     pub async fn put(&self, resources: &Resources) -> Result<(), PutError> {
+        // It may be what keeps the rest from being done.
+        self.take_away(resources.network_policy.as_slice(), &self.caches.network_policies).await?;
         let mut first = None;
         let mut note = |put: Result<Written, PutError>| {
             if let Err(error) = put {
@@ -92,7 +94,6 @@ impl Shelf<'_> {
         for set in &resources.stateful_sets {
             self.put_one(set, &self.caches.stateful_sets).await?;
         }
-        self.take_away(resources.network_policy.as_slice(), &self.caches.network_policies).await?;
         self.take_away(&resources.services, &self.caches.services).await?;
         self.take_away(&resources.config_maps, &self.caches.config_maps).await?;
         self.take_away(&resources.disruption_budgets, &self.caches.disruption_budgets).await

@@ -48,6 +48,7 @@ fn candidates(brokers: &[Broker], load: &[Partition], count: usize, replication_
             id: seat.id,
             rack: rack(seat.id),
             live: true,
+            drained: false,
             leaders: (seat.leaders - leaders_min).min(leaders_share),
             replicas: (seat.replicas - replicas_min).min(replicas_share),
         })

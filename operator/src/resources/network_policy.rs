@@ -8,22 +8,23 @@ use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
 
 /// Written by Kubernetes into every namespace.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// `None`: the cluster wants none. Clients and monitoring come from anywhere, and so may the probes, which are asked at the port of
-/// the metrics. Nodes follow one another and vote by ports of their own, for the cluster's pods alone. The admin listener is
+/// the metrics. The port of clients inside goes by its name: where it is changed, each pod has its own until it is restarted. Nodes follow one another and vote by ports of their own, for the cluster's pods alone. The admin listener is
 /// for the operator's pods; an operator that does not know which those are, as one outside of Kubernetes, leaves it open.
 /// Policies add up: one of somebody else may allow more.
 pub fn network_policy(cluster: &ValidCluster) -> Option<NetworkPolicy> {
-    let for_all = [ports::internal(cluster), ports::METRICS].into_iter();
-    let for_all = for_all.chain(cluster.external.as_ref().map(|_| ports::EXTERNAL));
+    let for_all = [IntOrString::String(ports::internal(cluster).name.to_owned()), ports::METRICS.target()].into_iter();
+    let for_all = for_all.chain(cluster.external.as_ref().map(|_| ports::EXTERNAL.target()));
     let rules = [
         rule(for_all, None),
-        rule([ports::CONTROLLER, ports::REPLICATION], Some(own(cluster))),
-        rule([ports::ADMIN], cluster.operator.as_ref().map(operator)),
+        rule([ports::CONTROLLER, ports::REPLICATION].map(Port::target), Some(own(cluster))),
+        rule([ports::ADMIN.target()], cluster.operator.as_ref().map(operator)),
     ];
     cluster.network_policy.then(|| NetworkPolicy {
         metadata: labels::meta(cluster, names::network_policy(&cluster.name), None),
@@ -37,9 +38,9 @@ pub fn network_policy(cluster: &ValidCluster) -> Option<NetworkPolicy> {
 }
 
 /// `from`: `None` is anywhere.
-fn rule(ports: impl IntoIterator<Item = Port>, from: Option<NetworkPolicyPeer>) -> NetworkPolicyIngressRule {
-    let port = |port: Port| NetworkPolicyPort {
-        port: Some(port.target()),
+fn rule(ports: impl IntoIterator<Item = IntOrString>, from: Option<NetworkPolicyPeer>) -> NetworkPolicyIngressRule {
+    let port = |port: IntOrString| NetworkPolicyPort {
+        port: Some(port),
         protocol: Some("TCP".to_owned()),
         ..NetworkPolicyPort::default()
     };

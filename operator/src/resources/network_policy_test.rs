@@ -22,7 +22,11 @@ fn open(cluster: &ValidCluster) -> Vec<(i32, &'static str)> {
             Some(peers) => panic!("{peers:?}"),
         };
         for port in rule.ports.unwrap() {
-            let Some(IntOrString::Int(number)) = port.port else { panic!("{port:?}") };
+            let number = match port.port.clone().unwrap() {
+                IntOrString::Int(number) => number,
+                // As Kubernetes looks it up in each pod.
+                IntOrString::String(name) => ports::of_all(cluster).iter().find(|it| it.name == name).unwrap().number,
+            };
             open.push((number, who));
         }
     }

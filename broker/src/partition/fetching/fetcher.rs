@@ -98,13 +98,16 @@ impl Fetcher {
             self.take_orders();
             let address = self.orders.address().filter(|_| !self.targets.is_empty());
             let Some((host, port)) = address else {
+                self.vanished.found(self.leader);
                 self.orders.changed().await;
                 continue;
             };
             match self.fetch_from(&host, port, &mut failures).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
-                    self.vanished.lost(self.leader);
+                    if matches!(error, ConnectionError::Io(_)) {
+                        self.vanished.lost(self.leader);
+                    }
                     let (leader, partitions) = (self.leader, self.targets.len());
                     tracing::info!(leader, host, port, partitions, %error, "lost the connection to a leader");
                     // Another address or other orders end the pause.
@@ -125,8 +128,8 @@ impl Fetcher {
     async fn fetch_from(&mut self, host: &str, port: u16, failures: &mut u32) -> Result<(), ConnectionError> {
         let client_id = format!("broker-{}-fetcher", self.broker_id);
         let mut connection = Connection::open(host, port, client_id).await?;
-        self.vanished.found(self.leader);
         self.begin_session();
+        let mut is_heard = false;
         loop {
             if connection.under_way() == 0 {
                 self.take_orders();
@@ -141,6 +144,9 @@ impl Fetcher {
                 Step::Answer => {
                     self.answered(&mut connection).await?;
                     *failures = 0;
+                    if !std::mem::replace(&mut is_heard, true) {
+                        self.vanished.found(self.leader);
+                    }
                 }
                 Step::Orders => {
                     self.take_orders();

@@ -22,8 +22,8 @@ const LATEST: i64 = -1;
 /// A client that is told of the leader that it has just lost asks again after its pause only: a second, with librdkafka.
 #[test]
 fn a_client_that_has_lost_its_leader_is_told_of_the_next_one() {
-    /// From then on a decision is not waited for any more.
-    const WAIT: Duration = Duration::from_secs(1);
+    /// A decision is not waited for any longer.
+    const WAIT: Duration = Duration::from_millis(800);
     let mut cluster = Cluster::start(3);
     if cluster.kind() == Kind::Kafka {
         // Kafka's answer holds the lost leader until its session ends.
@@ -33,14 +33,17 @@ fn a_client_that_has_lost_its_leader_is_told_of_the_next_one() {
     // The decision on the active controller takes longest: another one has to be elected first.
     let lost = cluster.active_controller();
     let asked = cluster.others(lost)[0];
+    let before = cluster.output(asked).len();
     let kill = Instant::now();
     cluster.kill(lost);
-    let noticed = format!("lost the connection to a leader leader={lost}");
-    wait_for("the follower to notice", PATIENCE, || cluster.output(asked).contains(&noticed).then_some(()));
+    let line = format!("lost the connection to a leader leader={lost}");
+    wait_for("the follower to notice", PATIENCE, || cluster.output(asked)[before..].contains(&line).then_some(()));
     let answer = ask::metadata(cluster.address(asked), TOPIC).expect("an answer");
     let leaders: Vec<i32> = answer.partitions.values().map(|partition| partition.leader).collect();
     assert_eq!(leaders.len(), PLAN.partitions as usize);
-    assert!(!leaders.contains(&lost) || kill.elapsed() >= WAIT, "{leaders:?} after {:?}", kill.elapsed());
+    let others = cluster.others(lost);
+    let has_moved = leaders.iter().all(|leader| others.contains(leader));
+    assert!(has_moved || kill.elapsed() >= WAIT, "{leaders:?} after {:?}", kill.elapsed());
 }
 
 /// As with Kafka, which begins with a request when the one before it is answered.

@@ -37,7 +37,8 @@ pub fn free_port() -> u16 {
 
 /// The first block that no process has locked.
 fn take_block() -> Block {
-    let directory = std::env::temp_dir().join("barnabas-it-ports");
+    let user = rustix::process::getuid().as_raw();
+    let directory = std::env::temp_dir().join(format!("barnabas-it-ports-{user}"));
     fs::create_dir_all(&directory).expect("a directory for locks");
     let starts = PORTS.step_by(BLOCK.into());
     let mut blocks = starts.filter_map(|start| {

@@ -68,8 +68,12 @@ fn moves(situation: &Situation, plan: &mut Plan) -> Option<(&'static str, Vec<Mo
             return None;
         }
         return match rebalance::drain_within(&stay, &load(situation), may_hold) {
-            Ok(moves) => Some(("brokers leave", moves)),
+            Ok(moves) => {
+                drain(situation, true, plan);
+                Some(("brokers leave", moves))
+            }
             Err(refusal) => {
+                drain(situation, false, plan);
                 plan.trouble("ScaleInRefused", refusal.to_string());
                 None
             }
@@ -87,6 +91,16 @@ fn moves(situation: &Situation, plan: &mut Plan) -> Option<(&'static str, Vec<Mo
     }
     let reason = if are_new { "brokers have joined" } else { "the load is uneven" };
     (!spread.is_empty()).then_some((reason, spread))
+}
+
+/// Brokers that leave lead nothing any more, and the controller gives them no replicas where others will do; those that
+/// cannot leave may lead again.
+fn drain(situation: &Situation, drained: bool, plan: &mut Plan) {
+    let leaving = situation.leaving();
+    let others = situation.brokers().iter().filter(|broker| broker.drained != drained && !broker.fenced);
+    for broker in others.filter(|broker| leaving.contains(&broker.id)) {
+        plan.actions.push(Action::Drain { broker: broker.id, drained });
+    }
 }
 
 /// All partitions, each with the replicas that it has when the moves under way are done.

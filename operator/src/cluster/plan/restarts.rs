@@ -5,7 +5,7 @@
 //!   min.insync.replicas without them. Their leaders are moved away before. The active controller comes last.
 //! - The active controller has the last word on each ([`Action::Restart`] with `check`).
 
-use super::{Action, Plan};
+use super::{Action, Plan, size};
 use crate::admin::proto::TopicPartition;
 use crate::cluster::situation::{Pod, Process, Situation};
 use crate::crd::RestartBy;
@@ -121,13 +121,14 @@ fn restart(pod: &Pod, why: &str, check: bool) -> Action {
     Action::Restart { pod: pod.name.clone(), uid: pod.uid.clone(), id: pod.id, check, why: why.to_owned() }
 }
 
-/// A broker that was to be restarted and is not any more may lead again.
+/// A broker that was to be restarted, or to leave, and is not any more may lead again.
 fn lead_again(situation: &Situation, outdated: &[(&Pod, String)], plan: &mut Plan) {
     let leaving = situation.leaving();
     for broker in situation.brokers().iter().filter(|broker| broker.drained && !broker.fenced) {
         let is_next = outdated.iter().any(|(pod, _)| pod.id == broker.id);
         let ends = situation.pod(broker.id).is_none_or(|pod| pod.ends);
-        if !is_next && !ends && !leaving.contains(&broker.id) {
+        let leaves = leaving.contains(&broker.id) && size::refusal(situation).is_none();
+        if !is_next && !ends && !leaves {
             plan.actions.push(Action::Drain { broker: broker.id, drained: false });
         }
     }

@@ -40,7 +40,6 @@ fn brokers(situation: &Situation, plan: &mut Plan) -> i32 {
         plan.trouble("ScaleInRefused", format!("{names} cannot leave: {refusal}"));
         return now;
     }
-    spare(situation, &leaving, plan);
     let held: usize = leaving.iter().map(|id| situation.replicas_on(*id)).sum();
     match held {
         0 => {
@@ -52,14 +51,6 @@ fn brokers(situation: &Situation, plan: &mut Plan) -> i32 {
             plan.doing("ScalingIn", format!("emptying {names}: {held} replicas are left"));
             now
         }
-    }
-}
-
-/// Brokers that leave lead nothing any more, and the controller gives them no replicas of new partitions.
-fn spare(situation: &Situation, leaving: &[i32], plan: &mut Plan) {
-    let undrained = situation.brokers().iter().filter(|broker| !broker.drained && !broker.fenced);
-    for broker in undrained.filter(|broker| leaving.contains(&broker.id)) {
-        plan.actions.push(Action::Drain { broker: broker.id, drained: true });
     }
 }
 

@@ -281,6 +281,10 @@ fn scaling_in_empties_brokers_first_then_ends_them_then_forgets_them() {
 fn scaling_in_below_a_replication_factor_is_refused_and_nothing_is_touched() {
     let mut situation = settled(4).with_topic("t", &[&[0, 1, 2, 3]]);
     situation.wanted.brokers = 3;
+    situation.edit(3).drained = true;
+    let may_lead_again = Action::Drain { broker: 3, drained: false };
+    assert_eq!(plan(&situation).actions, [may_lead_again], "the topic came after it was drained");
+    situation.edit(3).drained = false;
     let plan = plan(&situation);
     assert_eq!((plan.brokers, plan.actions.as_slice()), (4, &[] as &[Action]));
     let trouble = plan.troubles.iter().find(|trouble| trouble.reason == "ScaleInRefused").expect("it is refused");

@@ -276,9 +276,11 @@ fn commit(member: &Consumer, plan: &Plan, positions: &BTreeMap<i32, i64>, notes:
     if positions.is_empty() {
         return;
     }
-    let committed = member.within(PATIENCE, move |member| member.commit(&list, CommitMode::Sync));
-    if !matches!(committed, Some(Ok(()))) {
-        return;
+    match member.within(PATIENCE, move |member| member.commit(&list, CommitMode::Sync)) {
+        Some(Ok(())) => {}
+        Some(Err(_)) => return,
+        None if !member.answers() => return,
+        None => return notes.refuse("the group: a commit was not answered".to_owned()),
     }
     let mut commits = lock(&notes.commits);
     positions.iter().for_each(|(partition, offset)| commits.acknowledge(*partition, *offset));
