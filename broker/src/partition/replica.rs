@@ -284,8 +284,17 @@ impl Replica {
                 RoleChange::BeganToLead
             }
         };
+        self.let_idle_join(view);
         self.advance(view);
         change
+    }
+
+    /// Lets those join who have everything. They may have fetched the last of it while another change was under way, and are
+    /// not asked to fetch again where nothing is written.
+    fn let_idle_join(&mut self, view: View<'_>) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        let end = leader.log.end;
+        leader.let_join(self.broker_id, self.high_watermark, view, |one| one.log_end == end);
     }
 
     /// The leader's log has grown, or more of it is on the disk. Whether the high watermark has moved.
@@ -328,7 +337,6 @@ impl Replica {
     /// any more, and those that had fetched all before they were known to live join. (An idle partition is not fetched again.)
     /// Whether the high watermark has moved.
     pub fn tick(&mut self, view: View<'_>) -> bool {
-        let high_watermark = self.high_watermark;
         let Role::Leader(leader) = &mut self.role else { return false };
         let end = leader.log.end;
         let lags = |one: &&Follower| !one.is_caught_up(end, view.now, self.lag_time_max_ms);
@@ -337,7 +345,7 @@ impl Replica {
             let stay = leader.in_sync(self.broker_id, view, |id| leader.isr.contains(&id) && !lagging.contains(&id));
             leader.change = Some(Change { isr: stay, progress: ChangeProgress::ToBeSent });
         }
-        leader.let_join(self.broker_id, high_watermark, view, |one| one.log_end == end);
+        self.let_idle_join(view);
         self.advance(view)
     }
 
@@ -375,6 +383,7 @@ impl Replica {
                 self.partition_epoch = now.partition_epoch;
                 leader.isr = now.isr.as_slice().into();
                 leader.change = None;
+                self.let_idle_join(view);
             }
             Ok(_) => leader.leave_change(ChangeProgress::LeftToMetadata),
             Err(code) => match code {

@@ -123,6 +123,25 @@ fn one_that_is_being_let_in_counts_before_the_answer_comes() {
     assert_eq!(replica.high_watermark(), 20, "it has not");
 }
 
+/// Nothing is written, so neither fetches again.
+#[test]
+fn one_that_caught_up_while_another_was_let_in_joins_behind_it() {
+    for by_metadata in [false, true] {
+        let mut replica = leader(&[1], 1);
+        replica.fetched(fetch(2, 10), at(1)).unwrap();
+        let (change, ids) = asked(&mut replica).unwrap();
+        assert_eq!(ids, [1, 2]);
+        replica.fetched(fetch(3, 10), at(1)).unwrap();
+        assert_eq!(asked(&mut replica), None, "one after the other");
+        if by_metadata {
+            replica.apply(&registration(1, 3, 8, &[1, 2]), LogEnd::at(10), 1, at(2));
+        } else {
+            replica.isr_answered(&change, Ok(&altered(&[1, 2], 8)), at(2));
+        }
+        assert_eq!(asked(&mut replica).map(|(_, ids)| ids), Some(vec![1, 2, 3]), "by metadata: {by_metadata}");
+    }
+}
+
 #[test]
 fn an_earlier_incarnation_is_not_let_in_and_does_not_count() {
     let mut replica = leader(&[1, 2], 1);
