@@ -27,6 +27,7 @@ const IMPURE: &[&str] = &[
     "controller/metadata_log.rs",
     "controller/producer_ids.rs",
     "controller/snapshot_files.rs",
+    "controller/vanished.rs",
 ];
 
 const FORBIDDEN: &[&str] = &[
