@@ -2,7 +2,7 @@
 .PHONY: help run cluster setup nextest test faults simulate bench fuzz crds up down e2e
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/make \1\t\2/' | expand -t 14
 
 run: ## Build the broker (release) and run it on localhost:9092, with its data under ./data
 	cargo build --release -p barnabas
