@@ -1,7 +1,8 @@
 //! How many brokers there are: growing, shrinking, stopping.
 //!
-//! Brokers leave in this order: they are drained and their replicas are moved away (`balance`), then their pods end, then the controllers forget
-//! them, then their volumes are deleted. Nothing of that begins where a topic has more replicas than brokers would stay.
+//! Brokers leave in this order: they are drained and their replicas are moved away (`balance`), then their pods end, then the
+//! controllers forget them, then their volumes are deleted. Nothing of that begins where a topic has more replicas than brokers
+//! would stay.
 
 use super::{Action, Plan, named};
 use crate::cluster::situation::Situation;
