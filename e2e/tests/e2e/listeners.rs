@@ -1,4 +1,4 @@
-//! How clients outside Kubernetes reach brokers, besides by ports of nodes, as all other tests do.
+//! How clients outside Kubernetes reach brokers.
 
 use anyhow::{Context, Result, ensure};
 use barnabas_e2e::client::Asker;
@@ -54,6 +54,26 @@ fn clients_outside_produce_and_consume_through_load_balancers() {
     });
 }
 
+/// Pods come back on other nodes, and clients go on asking the address that they have.
+#[test]
+fn a_broker_is_reached_at_its_port_on_every_node() {
+    test("everynode", async |space| {
+        let cluster = Cluster::start(&space, "orders", spec(2)).await?;
+        cluster.is_ready().await?;
+        let nodes = watch::list(&Api::<Node>::all(space.client()), "").await?;
+        let nodes: Vec<&str> = nodes.iter().filter(|node| is_ready(node)).filter_map(internal_address).collect();
+        for name in SERVICES {
+            let port = node_port(&space.api::<Service>().get(name).await?).with_context(|| format!("{name}: its port"))?;
+            for node in &nodes {
+                let answers = || Asker::new(&format!("{node}:{port}"))?.metadata();
+                // kube-proxy may hear of a service later on one node than on another.
+                eventually(&format!("{name} at {node}:{port}"), PATIENCE, async || answers().map(drop)).await?;
+            }
+        }
+        Ok(())
+    });
+}
+
 /// Waits for somebody to make the load balancers. Where nobody does, gives each service the address of one of Kubernetes'
 /// nodes: kube-proxy takes in what comes for the address and port of a load balancer. Only on nodes that may be broken, since
 /// a kube-proxy that works by IPVS would give that address to every node. If neither can be, says so: the test is then over.
@@ -86,6 +106,10 @@ fn is_taken(service: &Service) -> bool {
 fn address(service: &Service) -> Option<String> {
     let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
     ingress.hostname.clone().or_else(|| ingress.ip.clone())
+}
+
+fn node_port(service: &Service) -> Option<i32> {
+    service.spec.as_ref()?.ports.as_ref()?.first()?.node_port
 }
 
 fn is_ready(node: &Node) -> bool {

@@ -74,8 +74,7 @@ fn bootstrap(cluster: &ValidCluster, listener: &ExternalListener) -> Service {
     let spec = ServiceSpec {
         selector: Some(labels::selector(&cluster.name, Some(Role::Broker))),
         ports: Some(vec![port]),
-        // Any of Kubernetes' nodes answers, whether it has a broker or not.
-        ..spec(listener, "Cluster")
+        ..spec(listener)
     };
     service(cluster, listener, names::external_bootstrap_service(&cluster.name), spec)
 }
@@ -86,29 +85,21 @@ fn of_broker(cluster: &ValidCluster, listener: &ExternalListener, id: i32) -> Se
         selector: Some(labels::pod_selector(&cluster.name, &names::pod(&cluster.name, id))),
         ports: Some(vec![ports::EXTERNAL.of_service()]),
         publish_not_ready_addresses: Some(true),
-        ..spec(listener, traffic_policy(listener))
+        ..spec(listener)
     };
     service(cluster, listener, names::external_service(&cluster.name, id), spec)
 }
 
-/// A client that is told the address of the very machine a broker runs on needs no second hop, and keeps its own address.
-/// A name that somebody else chose may lead to any machine, and so may a load balancer, which would find the right one
-/// only with its next health check after the broker moved.
-fn traffic_policy(listener: &ExternalListener) -> &'static str {
-    match (listener.type_, &listener.advertised_host) {
-        (ExternalType::NodePort, None) => "Local",
-        _ => "Cluster",
-    }
-}
-
-fn spec(listener: &ExternalListener, traffic_policy: &str) -> ServiceSpec {
+fn spec(listener: &ExternalListener) -> ServiceSpec {
     let type_ = match listener.type_ {
         ExternalType::NodePort => "NodePort",
         ExternalType::LoadBalancer => "LoadBalancer",
     };
     ServiceSpec {
         type_: Some(type_.to_owned()),
-        external_traffic_policy: Some(traffic_policy.to_owned()),
+        // Any of Kubernetes' nodes answers, whether it has the broker or not. A pod may come back on another node, and its clients
+        // go on asking the address they have: `Local` would have that node drop what they send, without a word, for ever.
+        external_traffic_policy: Some("Cluster".to_owned()),
         load_balancer_class: listener.load_balancer_class.clone(),
         load_balancer_source_ranges: listener.load_balancer_source_ranges.clone(),
         ..ServiceSpec::default()
