@@ -52,8 +52,9 @@ fn moves(situation: &Situation, plan: &mut Plan) -> Option<(&'static str, Vec<Mo
     let wanted: Vec<i32> = (0..situation.wanted.brokers).collect();
     let stay: Vec<Broker> = wanted
         .iter()
+        // Not yet one that has just begun: clients outside reach it only once all of Kubernetes has heard of its pod.
+        .filter(|id| situation.serves(**id))
         .filter_map(|id| situation.broker(*id))
-        .filter(|broker| !broker.fenced)
         .map(|broker| Broker { id: broker.id, rack: broker.rack.clone() })
         .collect();
     // A broker that is down for a moment is not to be moved away from.

@@ -207,6 +207,16 @@ fn new_brokers_are_given_replicas_and_then_it_is_noted() {
 }
 
 #[test]
+fn a_new_broker_is_given_nothing_before_its_pod_is_ready() {
+    let mut situation = settled(4).with_topic("t", &[&[0, 1, 2], &[1, 2, 0], &[2, 0, 1], &[0, 2, 1]]);
+    situation.balanced_over = vec![0, 1, 2];
+    situation.edit_pod(3).is_ready = false;
+    let waiting = plan(&situation);
+    assert!(!waiting.actions.iter().any(|action| matches!(action, Action::Move(_))), "{:?}", waiting.actions);
+    assert_eq!(waiting.balanced_over, [0, 1, 2], "it is yet to be done");
+}
+
+#[test]
 fn nothing_is_moved_where_rebalancing_is_off() {
     let mut situation = settled(4).with_topic("t", &[&[0, 1, 2], &[1, 2, 0], &[2, 0, 1], &[0, 2, 1]]);
     situation.balanced_over = vec![0, 1, 2];
