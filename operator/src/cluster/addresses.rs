@@ -5,7 +5,7 @@ use super::situation::{Process, Situation};
 use super::{status, wanted};
 use crate::admin::ClusterKey;
 use crate::crd::{Bootstrap, ExternalListener, ExternalType};
-use crate::resources::{ExternalAddress, Quorum, ValidCluster, external, labels, names, ports};
+use crate::resources::{ExternalAddress, Quorum, Resources, ValidCluster, external, labels, names, ports};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -66,6 +66,19 @@ fn kept(
     let Some(files) = files.as_ref().and_then(|files| files.data.as_ref()) else { return BTreeMap::new() };
     let kept = |(name, file): (&String, &String)| Some((names::config_file_id(name)?, external::kept(listener, file)?));
     files.iter().filter_map(kept).collect()
+}
+
+/// Leaves the files of these brokers, whose addresses are not known, as they are: their processes may start anew.
+pub fn keep_files(resources: &mut Resources, brokers: &[i32], key: &ClusterKey, caches: &Caches) {
+    let name = names::config(&key.name);
+    let Some(known) = caches.config_maps.get(&ObjectRef::new(&name).within(&key.namespace)) else { return };
+    let known = known.data.iter().flatten();
+    let is_one = |file: &str| names::config_file_id(file).is_some_and(|id| brokers.contains(&id));
+    let kept = known.filter(|(file, _)| is_one(file)).map(|(file, text)| (file.clone(), text.clone()));
+    let wanted = resources.config_maps.iter_mut().find(|map| map.name_any() == name);
+    if let Some(map) = wanted {
+        map.data.get_or_insert_default().extend(kept);
+    }
 }
 
 fn bootstrap(key: &ClusterKey, listener: &ExternalListener, caches: &Caches) -> Option<String> {

@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::crd::{KafkaCluster, KafkaTopic, Placement};
 use crate::resources::{self, ValidCluster, external, names};
 use crate::retry::Retries;
+use crate::topic::index::{age, cluster_of, topic_of};
 use crate::write;
 use act::{ActError, Hands};
 use addresses::{admin_addresses, facts, outside};
@@ -205,8 +206,10 @@ impl Room {
         let missing = external::missing(valid, inputs.brokers.nodes, &inputs.external);
         let mut resources = resources::all(valid, &inputs);
         if !missing.is_empty() {
-            // A pod that starts before it knows what to tell clients would only fail.
+            // A pod that starts before it knows what to tell clients would only fail; one that has a file keeps it.
             resources.stateful_sets.clear();
+            plan.actions.retain(|action| !action.needs_objects());
+            addresses::keep_files(&mut resources, &missing, &key, &self.caches);
             let text = format!("waiting for addresses outside of {}", plan::named(&missing, "broker", "brokers"));
             plan.doing.insert(0, plan::Doing { reason: "WaitingForAddresses", message: text });
         }
@@ -217,9 +220,12 @@ impl Room {
         }
         let put = self.within("putting objects", self.put(&shelf, &resources, &mut plan)).await;
         let mut failure = put.unwrap_or_else(|silence| Some(noted(silence, &mut plan)));
-        if matches!(failure, Some(Error::Put(PutError::Taken { .. } | PutError::Former { .. }))) {
+        match failure {
             // What is there is not this cluster's, and nothing may be done to it.
-            plan.actions.clear();
+            Some(Error::Put(PutError::Taken { .. } | PutError::Former { .. })) => plan.actions.clear(),
+            // What would be started anew, or made anew, would not be what is wanted.
+            Some(_) => plan.actions.retain(|action| !action.needs_objects()),
+            None => {}
         }
         let acted = self.within("acting", self.act(cluster, &link, &mut plan, &mut failure)).await;
         let waits = acted.unwrap_or_else(|silence| {
@@ -240,7 +246,8 @@ impl Room {
             None => {}
         }
         let told = told?;
-        Ok(if waits { Action::requeue(LOOK_AGAIN) } else { told })
+        let again = if waits { Some(LOOK_AGAIN) } else { plan.again };
+        Ok(again.map_or(told, Action::requeue))
     }
 
     /// How long is left for the first answer of a cluster that was ready before this operator started: until then its status
@@ -299,15 +306,16 @@ impl Room {
 
     /// Where replicas may be, of the topics whose KafkaTopics say so.
     fn placements(&self, key: &ClusterKey) -> BTreeMap<String, Placement> {
-        let of_cluster = |topic: &KafkaTopic| {
-            topic.namespace().as_ref() == Some(&key.namespace) && topic.spec.cluster_ref.name == key.name
-        };
-        let topics = self.context.topics.state_filter(|topic| topic.spec.placement.is_some() && of_cluster(topic));
-        let placement = |topic: &Arc<KafkaTopic>| {
-            let name = topic.spec.topic_name.clone().unwrap_or_else(|| topic.name_any());
-            Some((name, topic.spec.placement.clone()?))
-        };
-        topics.iter().filter_map(placement).collect()
+        let of_cluster = |topic: &KafkaTopic| cluster_of(topic) == *key && topic.metadata.deletion_timestamp.is_none();
+        let topics = self.context.topics.state_filter(of_cluster);
+        let mut owners: BTreeMap<String, &Arc<KafkaTopic>> = BTreeMap::new();
+        for topic in &topics {
+            let owner = owners.entry(topic_of(topic)).or_insert(topic);
+            if age(topic) < age(owner) {
+                *owner = topic;
+            }
+        }
+        owners.into_iter().filter_map(|(name, owner)| Some((name, owner.spec.placement.clone()?))).collect()
     }
 
     fn racks(&self, valid: &ValidCluster) -> BTreeMap<String, String> {

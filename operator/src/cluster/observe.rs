@@ -3,6 +3,7 @@
 use super::caches::{Caches, is_silent, of};
 use super::situation::{Claim, Pod, Process, Situation, Wanted};
 use crate::admin::ClusterKey;
+use crate::context::now;
 use crate::crd::{ConditionStatus, KafkaClusterStatus, condition};
 use crate::resources::{Role, ValidCluster, labels, names};
 use crate::write::amount;
@@ -12,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What there is of a cluster, but for its own view of itself.
 pub fn observe(
@@ -30,6 +32,8 @@ pub fn observe(
         size: set(Role::Broker).and_then(|set| set.spec.as_ref()?.replicas),
         broker_set_storage: set(Role::Broker).and_then(|set| storage(set)),
         controller_set_storage: set(Role::Controller).and_then(|set| storage(set)),
+        broker_set_revision: set(Role::Broker).and_then(|set| revision(set)),
+        controller_set_revision: set(Role::Controller).and_then(|set| revision(set)),
         pods: pods.iter().filter_map(|it| pod(&key.name, it, &nodes, rack_label)).collect(),
         claims: of(&caches.claims, key).iter().filter_map(|it| claim(&key.name, it, &valid.owner.uid)).collect(),
         disruptions_allowed: disruptions_allowed(key, caches),
@@ -50,6 +54,11 @@ fn storage(set: &StatefulSet) -> Option<i128> {
     Some(amount(&requests.get("storage")?.0)? / 1000)
 }
 
+/// The revision of the pods that a StatefulSet makes.
+fn revision(set: &StatefulSet) -> Option<String> {
+    set.spec.as_ref()?.template.metadata.as_ref()?.annotations.as_ref()?.get(labels::REVISION).cloned()
+}
+
 fn disruptions_allowed(key: &ClusterKey, caches: &Caches) -> Option<i32> {
     let name = names::stateful_set(&key.name, Role::Broker);
     let budgets = of(&caches.disruption_budgets, key);
@@ -66,8 +75,10 @@ fn pod(cluster: &str, pod: &core::Pod, nodes: &[Arc<Node>], rack_label: Option<&
     let status = pod.status.as_ref();
     let node_name = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
     let node = node_name.as_ref().map(|name| nodes.iter().find(|node| node.name_any() == *name));
-    let conditions = status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let is_said_ready = conditions.into_iter().any(|it| it.type_ == "Ready" && it.status == "True");
+    let mut conditions = status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let ready = conditions.find(|it| it.type_ == "Ready");
+    let is_said_ready = ready.is_some_and(|it| it.status == "True");
+    let turned = ready.filter(|_| !is_said_ready).and_then(|it| it.last_transition_time.as_ref());
     let rack = node.flatten().and_then(|node| node.labels().get(rack_label?).cloned());
     // Without a place it is on no node that could be lost; one whose node is not known here may have been told of first.
     let node_is_lost = node.flatten().is_some_and(|node| is_silent(node));
@@ -83,6 +94,8 @@ fn pod(cluster: &str, pod: &core::Pod, nodes: &[Arc<Node>], rack_label: Option<&
         process: process(pod),
         container: container(pod),
         is_ready: is_said_ready && !node_is_lost,
+        unready_for: turned
+            .map_or(Duration::ZERO, |turned| Duration::try_from(now().0.duration_since(turned.0)).unwrap_or_default()),
         ends: pod.metadata.deletion_timestamp.is_some(),
         node_is_lost,
     })

@@ -4,6 +4,7 @@ use crate::admin::View;
 use crate::admin::proto::{Broker, Topic, TopicPartition};
 use crate::crd::{Placement, RebalanceMode, RestartBy};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Everything that a plan depends on.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,9 @@ pub struct Situation {
     /// Bytes of the volumes that the StatefulSets make.
     pub broker_set_storage: Option<i128>,
     pub controller_set_storage: Option<i128>,
+    /// The revision of the pods that the StatefulSets make.
+    pub broker_set_revision: Option<String>,
+    pub controller_set_revision: Option<String>,
     pub pods: Vec<Pod>,
     pub claims: Vec<Claim>,
     /// What the cluster says of itself; `None` while nobody answers.
@@ -77,6 +81,8 @@ pub struct Pod {
     /// Its container, which is another one after each start.
     pub container: Option<String>,
     pub is_ready: bool,
+    /// How long it has not been ready.
+    pub unready_for: Duration,
     /// It is being deleted.
     pub ends: bool,
     /// Kubernetes' node that it runs on is gone, or has not been heard of for a while.
@@ -136,6 +142,13 @@ impl Situation {
             let stays = partition.isr.iter().filter(|id| !without.contains(id)).count();
             stays == partition.isr.len() || stays >= self.min_isr(topic).max(1)
         })
+    }
+
+    /// Whether the quorum keeps a majority of voters that serve without these nodes.
+    pub fn keeps_quorum_without(&self, without: &[i32]) -> bool {
+        let voters = self.view.as_ref().map_or(&[][..], |view| &view.state.voters);
+        let stay = voters.iter().filter(|voter| !without.contains(&voter.id) && self.serves(voter.id)).count();
+        voters.is_empty() || stay > voters.len() / 2
     }
 
     /// The registered brokers.

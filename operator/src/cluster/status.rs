@@ -88,8 +88,7 @@ fn findings(situation: &Situation, plan: &Plan) -> Vec<Finding> {
             type_: "Ready",
             status: ready.into(),
             reason: why_not.as_ref().map_or("Ready", |(reason, _)| reason),
-            message: why_not
-                .map_or_else(|| "all brokers serve, and every partition has a leader".to_owned(), |(_, text)| text),
+            message: why_not.map_or_else(|| serving(situation), |(_, text)| text),
         },
         Finding {
             type_: "Progressing",
@@ -104,6 +103,16 @@ fn findings(situation: &Situation, plan: &Plan) -> Vec<Finding> {
             message: degraded.map_or("nothing is wrong".to_owned(), |_| all_troubles()),
         },
     ]
+}
+
+fn serving(situation: &Situation) -> String {
+    match &situation.missing()[..] {
+        [] => "all brokers serve, and every partition has a leader".to_owned(),
+        missing => {
+            let nodes = super::plan::named(missing, "node", "nodes");
+            format!("every partition has a leader, and all brokers serve but {nodes}")
+        }
+    }
 }
 
 /// Whether clients are served as they should be.

@@ -11,8 +11,8 @@ pub struct KafkaClusterStatus {
     /// The generation of the resource that this was said of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready: every broker that is wanted runs as it is wanted, and no partition is offline. Progressing: the operator is
-    /// changing something. Degraded: something is wrong.
+    /// Ready: the brokers serve, but for those that restarts may take (`restarts.maxUnavailable`), every partition has a leader,
+    /// and enough replicas in sync for acks=all. Progressing: the operator is changing something. Degraded: something is wrong.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -2,7 +2,7 @@
 
 use super::plan::{Change, Creation, Deletion};
 use super::steps::{Done, Error, Next, Topics};
-use super::verdict::{About, Refusal, Verdict, reason, status};
+use super::verdict::{About, REFUSAL_OF_CLUSTER, Refusal, Verdict, reason, status};
 use crate::admin::proto::resource_configs::Resource;
 use crate::admin::proto::{
     AddedPartitions, Config, DeletedTopic, NewTopic, Partition, PartitionMove, Replicas, ResourceConfigs, Topic,
@@ -163,7 +163,7 @@ impl Topics {
             "INVALID_REPLICATION_FACTOR" | "INVALID_REPLICA_ASSIGNMENT" => reason::NOT_ENOUGH_BROKERS,
             _ => reason::REFUSED,
         };
-        let refusal = Refusal { reason, message: format!("the cluster refuses: {error}") };
+        let refusal = Refusal { reason, message: format!("{REFUSAL_OF_CLUSTER}{error}") };
         self.say(resource, Verdict::refused(refusal, About::Known), done).await?;
         Err(error.into())
     }

@@ -74,7 +74,7 @@ impl Index {
 }
 
 /// Orders resources by when they were made; those of one second by name.
-fn age(resource: &KafkaTopic) -> (Option<i64>, String) {
+pub fn age(resource: &KafkaTopic) -> (Option<i64>, String) {
     let created = resource.metadata.creation_timestamp.as_ref();
     (created.map(|created| created.0.as_second()), resource.name_any())
 }

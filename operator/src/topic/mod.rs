@@ -16,7 +16,7 @@ mod ahead;
 mod apply;
 #[cfg(test)]
 mod fixture;
-mod index;
+pub mod index;
 mod ledger;
 mod moves;
 mod observe;

@@ -7,7 +7,7 @@ use crate::admin::proto::{Topic, TopicPartition};
 use crate::admin::{is_moving, source, target};
 use crate::crd::{KafkaTopicSpec, Placement};
 use crate::rebalance::{Broker, Move, Partition, resize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,6 +140,8 @@ enum Stand {
 struct Rules<'a> {
     replication_factor: Option<usize>,
     placement: Option<&'a Placement>,
+    /// The brokers that the controllers hear.
+    live: BTreeSet<i32>,
     /// The racks of the brokers, where a placement is about these.
     racks: BTreeMap<i32, Option<&'a str>>,
 }
@@ -149,15 +151,17 @@ impl<'a> Rules<'a> {
         let replication_factor = spec.replication_factor.map(|factor| usize::try_from(factor).unwrap_or(1));
         let placement = spec.placement.as_ref();
         let brokers = live.view.state.brokers.iter().filter(|_| placement.is_some());
-        Rules { replication_factor, placement, racks: brokers.map(|one| (one.id, one.rack.as_deref())).collect() }
+        let live = live.view.state.brokers.iter().filter(|one| !one.fenced).map(|one| one.id).collect();
+        Rules { replication_factor, placement, live, racks: brokers.map(|one| (one.id, one.rack.as_deref())).collect() }
     }
 
     fn stand(&self, partition: &TopicPartition) -> Stand {
         match (is_moving(partition), self.fit(&target(partition)), self.fit(&source(partition))) {
             (_, true, true) | (false, true, false) => Stand::Fits,
             (true, true, false) => Stand::UnderWay,
-            (true, false, _) => Stand::Waits,
-            (false, false, _) => Stand::Misplaced,
+            // One that dies on the way never arrives.
+            (true, false, _) if partition.adding.iter().all(|id| self.live.contains(id)) => Stand::Waits,
+            (_, false, _) => Stand::Misplaced,
         }
     }
 

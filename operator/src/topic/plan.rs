@@ -221,7 +221,7 @@ fn more(resource: &KafkaTopic, live: &Live, topic: &Topic, ledger: &mut Ledger) 
     let placement = resource.spec.placement.as_ref();
     let brokers = moves::eligible(live, placement);
     // Partitions are added with as many replicas as the others have; a change of that moves all of them afterwards.
-    let has_replicas = topic.partitions.first().map_or(1, |one| one.replicas.len());
+    let has_replicas = topic.partitions.first().map_or(1, |one| target(one).len());
     let replication_factor = moves::enough(&brokers, has_replicas, live, placement)?;
     let load = ledger.load(&live.view.topics);
     assign(&brokers, load, wanted - has, replication_factor, seed(&topic.name))

@@ -228,6 +228,9 @@ fn partitions_are_added_and_never_taken_away() {
     let change = changes(&seen(resource("t").with(|one| one.spec.partitions = Some(5)).built(), 3, [there.clone()]));
     assert_eq!(change.more.len(), 3);
     assert!(change.more.iter().all(|replicas| replicas.len() == 2), "as many replicas as the others have");
+    let on_its_way = moving(topic("t", &[&[3, 0, 1], &[1, 2]]), 0, &[3], &[0]);
+    let change = changes(&seen(resource("t").with(|one| one.spec.partitions = Some(3)).built(), 4, [on_its_way]));
+    assert_eq!(change.more[0].len(), 2, "as many as there will be");
     // Nothing of the rest is done either.
     let fewer = resource("t").sized(1, 3).set("retention.ms", "1");
     let verdict = said(&seen(fewer.built(), 3, [there]));
@@ -272,6 +275,10 @@ fn a_partition_that_moves_elsewhere_is_not_moved_at_the_same_time() {
     let verdict = settled(&seen(resource("t").sized(1, 2).built(), 4, [there])).verdict;
     assert_eq!(verdict.reason, reason::MOVING);
     assert!(verdict.again.is_some());
+    // Unless it never arrives.
+    let lost = moving(topic("t", &[&[9, 0]]), 0, &[9], &[0]);
+    let change = changes(&seen(resource("t").sized(1, 2).built(), 4, [lost]));
+    assert!(change.moves.len() == 1 && !change.moves[0].replicas.contains(&9), "{:?}", change.moves);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::testing::admin::{Call, FakeAdmin, refusal};
 use crate::testing::kubernetes::{Failure, FakeKubernetes};
 use futures::StreamExt;
 use kube::ResourceExt;
+use kube::runtime::controller::Action;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
@@ -361,6 +362,26 @@ async fn a_refusal_of_the_cluster_is_said_once_and_tried_again() {
     bench.admin.change(|state| state.refusals.clear());
     bench.reconcile("t").await;
     assert_eq!(bench.ready("t").0, ConditionStatus::True);
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_has_to_be_announced_is_not_asked_for_again_at_once() {
+    let mut bench = Bench::new().await;
+    let wanted = || resource("t").with(|resource| resource.spec.adopt = false);
+    bench.apply(wanted());
+    bench.admin.change(|state| drop(state.refusals.insert("create_topics", refusal("INVALID_TOPIC_EXCEPTION"))));
+    assert!(matches!(bench.outcome("t").await, Err(Error::Refused(_))));
+    bench.show("t");
+    bench.writes();
+    bench.admin.calls();
+    for _ in 0..3 {
+        assert!(bench.outcome("t").await.is_ok_and(|action| action != Action::await_change()));
+    }
+    assert!(bench.writes().is_empty() && bench.admin.calls().is_empty());
+    bench.admin.change(|state| state.refusals.clear());
+    bench.apply(wanted().with(|resource| resource.metadata.generation = Some(2)));
+    bench.reconcile("t").await;
+    assert_eq!(bench.ready("t").0, ConditionStatus::True, "another spec is another question");
 }
 
 #[tokio::test]

@@ -178,7 +178,11 @@ impl Topics {
                 self.release(resource).await?;
                 end()
             }
-            Plan::Create(creation) => self.create(&*self.link(resource)?, resource, creation, done).await,
+            Plan::Create(creation) => match verdict::refusal_stands(resource, &now()).filter(|_| creation.announce) {
+                // It would be said that the topic is being created, and then that it is not: each calls for another look.
+                Some(left) => Ok(Next::End(Action::requeue(left))),
+                None => self.create(&*self.link(resource)?, resource, creation, done).await,
+            },
             Plan::Change(change) => self.change(&*self.link(resource)?, resource, change, done).await,
             Plan::Delete(deletion) => self.delete(&*self.link(resource)?, resource, deletion, done).await,
         }

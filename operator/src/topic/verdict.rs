@@ -29,6 +29,11 @@ pub mod reason {
     pub const UPDATING: &str = "Updating";
 }
 
+/// How the message begins of what the cluster itself has refused.
+pub const REFUSAL_OF_CLUSTER: &str = "the cluster refuses: ";
+/// When a resource that has to say so first asks for a refused topic again.
+const REFUSAL_STANDS: Duration = Duration::from_secs(60);
+
 /// Partitions of which a status shows the brokers.
 const ASSIGNMENT_MAX: usize = 100;
 
@@ -153,6 +158,16 @@ pub fn holds(resource: &KafkaTopic) -> bool {
 pub fn was_creating(resource: &KafkaTopic) -> bool {
     condition(resource, "Progressing")
         .is_some_and(|known| known.status == ConditionStatus::True && known.reason == reason::CREATING)
+}
+
+/// How much longer a refusal of the cluster to do what this very spec wants is taken for its answer.
+pub fn refusal_stands(resource: &KafkaTopic, now: &Time) -> Option<Duration> {
+    let degraded = condition(resource, "Degraded")?;
+    let is_of_this = resource.status.as_ref()?.observed_generation == resource.metadata.generation;
+    let is_refusal = degraded.status == ConditionStatus::True && degraded.message.starts_with(REFUSAL_OF_CLUSTER);
+    let elapsed = now.0.duration_since(degraded.last_transition_time.0);
+    let left = REFUSAL_STANDS.checked_sub(Duration::try_from(elapsed).unwrap_or_default())?;
+    (is_of_this && is_refusal && !left.is_zero()).then_some(left)
 }
 
 pub fn condition<'a>(resource: &'a KafkaTopic, type_: &str) -> Option<&'a Condition> {

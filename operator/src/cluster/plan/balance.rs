@@ -20,24 +20,26 @@ pub fn plan(situation: &Situation, plan: &mut Plan) {
         return;
     }
     let moving = view.state.reassignments.as_ref().map_or(0, |list| list.count) as usize;
-    let planned = moves(situation, plan);
-    let (reason, moves) = planned.unwrap_or(("the moves under way", Vec::new()));
+    let Wish { reason, moves, replaces } = wish(situation, plan);
     let is_under_way = |a_move: &Move| {
         let partition =
             view.topics.get(&a_move.topic).and_then(|topic| topic.partitions.get(a_move.partition as usize));
         partition.is_some_and(is_moving)
     };
-    let left: Vec<Move> = moves.into_iter().filter(|a_move| !is_under_way(a_move)).collect();
-    let places = situation.wanted.moves_at_once.saturating_sub(moving);
-    let next: Vec<Move> = left.iter().take(places).cloned().collect();
-    if moving > 0 || !left.is_empty() {
-        let left_after = left.len() - next.len();
-        plan.doing(
-            "Moving",
-            format!("moving partitions ({reason}): {} under way, {left_after} to come", moving + next.len()),
-        );
-        let (moving, left) = ((moving + next.len()) as i64, left_after as i64);
-        plan.rebalance = Some(RebalanceStatus { reason: reason.to_owned(), moving, left });
+    let (mut next, mut left): (Vec<Move>, Vec<Move>) = moves.into_iter().partition(is_under_way);
+    if !replaces {
+        next.clear();
+    }
+    // One that takes the place of another counts as that one does.
+    let begun = left.len().min(situation.wanted.moves_at_once.saturating_sub(moving));
+    next.extend(left.drain(..begun));
+    let under_way = moving + begun;
+    if under_way > 0 || !left.is_empty() {
+        let left = left.len();
+        let waiting = super::waiting(situation);
+        plan.doing("Moving", format!("moving partitions ({reason}): {under_way} under way, {left} to come{waiting}"));
+        plan.rebalance =
+            Some(RebalanceStatus { reason: reason.to_owned(), moving: under_way as i64, left: left as i64 });
     }
     throttle(situation, &next, moving, plan);
     if !next.is_empty() {
@@ -47,8 +49,18 @@ pub fn plan(situation: &Situation, plan: &mut Plan) {
     }
 }
 
-/// What is to be moved, and why; `None` where all is well or nothing can be moved now.
-fn moves(situation: &Situation, plan: &mut Plan) -> Option<(&'static str, Vec<Move>)> {
+/// What is to be moved, and why.
+struct Wish {
+    reason: &'static str,
+    moves: Vec<Move>,
+    /// Whether these take the place of moves of the same partitions: one onto a broker that leaves is not waited for, which
+    /// may have died.
+    replaces: bool,
+}
+
+/// Nothing is moved where all is well, or where it cannot be now.
+fn wish(situation: &Situation, plan: &mut Plan) -> Wish {
+    let nothing = Wish { reason: "the moves under way", moves: Vec::new(), replaces: false };
     let wanted: Vec<i32> = (0..situation.wanted.brokers).collect();
     let stay: Vec<Broker> = wanted
         .iter()
@@ -59,28 +71,28 @@ fn moves(situation: &Situation, plan: &mut Plan) -> Option<(&'static str, Vec<Mo
         .collect();
     // A broker that is down for a moment is not to be moved away from.
     if stay.len() < wanted.len() {
-        return None;
+        return nothing;
     }
     let may_hold = |topic: &str, id: i32| situation.may_hold(topic, id);
     let leaving = situation.leaving();
     let holds = |id: &i32| situation.broker(*id).is_some_and(|broker| broker.holds > 0);
     if leaving.iter().any(holds) {
         if size::refusal(situation).is_some() {
-            return None;
+            return nothing;
         }
         return match rebalance::drain_within(&stay, &load(situation), may_hold) {
             Ok(moves) => {
                 drain(situation, true, plan);
-                Some(("brokers leave", moves))
+                Wish { reason: "brokers leave", moves, replaces: true }
             }
             Err(refusal) => {
                 drain(situation, false, plan);
                 plan.trouble("ScaleInRefused", refusal.to_string());
-                None
+                nothing
             }
         };
     }
-    let are_new = wanted != situation.balanced_over;
+    let are_new = wanted.iter().any(|id| !situation.balanced_over.contains(id));
     let spread = match situation.wanted.rebalance {
         RebalanceMode::Never => Vec::new(),
         RebalanceMode::OnScale if !are_new => Vec::new(),
@@ -91,7 +103,10 @@ fn moves(situation: &Situation, plan: &mut Plan) -> Option<(&'static str, Vec<Mo
         plan.balanced_over = wanted;
     }
     let reason = if are_new { "brokers have joined" } else { "the load is uneven" };
-    (!spread.is_empty()).then_some((reason, spread))
+    match spread.is_empty() {
+        true => nothing,
+        false => Wish { reason, moves: spread, replaces: false },
+    }
 }
 
 /// Brokers that leave lead nothing any more, and the controller gives them no replicas where others will do; those that
@@ -124,7 +139,10 @@ fn throttle(situation: &Situation, next: &[Move], moving: usize, plan: &mut Plan
     let rate = view.state.broker_configs.iter().find(|config| config.name == RATES[0]);
     match situation.wanted.throttle {
         Some(wanted) if moving > 0 || !next.is_empty() => {
-            let topics: BTreeSet<&str> = next.iter().map(|a_move| a_move.topic.as_str()).collect();
+            // Those of KafkaTopics too, which begin moves of their own.
+            let moves = situation.partitions().filter(|(_, _, partition)| is_moving(partition));
+            let mut topics: BTreeSet<&str> = moves.map(|(topic, _, _)| topic.name.as_str()).collect();
+            topics.extend(next.iter().map(|a_move| a_move.topic.as_str()));
             let topics: Vec<String> =
                 topics.into_iter().filter(|name| !is_throttled(name)).map(str::to_owned).collect();
             let is_set = rate.is_some_and(|rate| rate.value == wanted.to_string());

@@ -13,6 +13,9 @@ pub fn plan(situation: &Situation, plan: &mut Plan) {
 /// Kubernetes often sees a process end before its connections tell: the controllers need not wait. What is said to be dead is
 /// the process that was known to run: Kubernetes tells of a new one only after that has joined the cluster.
 fn dead_processes(situation: &Situation, plan: &mut Plan) {
+    if situation.wanted.stopped {
+        return;
+    }
     for broker in situation.brokers().iter().filter(|broker| !broker.fenced) {
         let runs = |pod: &Pod| pod.process == Process::Running;
         let is_the_same = situation.incarnations.get(&broker.id) == Some(&broker.incarnation);

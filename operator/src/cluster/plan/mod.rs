@@ -16,6 +16,7 @@ use super::situation::Situation;
 use crate::crd::RebalanceStatus;
 use crate::rebalance::Move;
 use crate::resources::Role;
+use std::time::Duration;
 
 pub use balance::THROTTLED;
 pub use upkeep::RATES;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub troubles: Vec<Trouble>,
     pub rebalance: Option<RebalanceStatus>,
     pub balanced_over: Vec<i32>,
+    /// When to look again at something that no watch tells of.
+    pub again: Option<Duration>,
 }
 
 /// One thing to be done, beside the objects that are applied.
@@ -139,6 +142,11 @@ impl Action {
 }
 
 impl Action {
+    /// Whether it is for nothing before all objects are as they are wanted.
+    pub fn needs_objects(&self) -> bool {
+        matches!(self, Action::Restart { check: true, .. } | Action::ReplaceSet { .. })
+    }
+
     /// What is wrong when it fails, in one word for programs.
     pub fn trouble(&self) -> &'static str {
         match self {
@@ -178,6 +186,15 @@ pub fn plan(situation: &Situation) -> Plan {
         plan.doing("Starting", format!("waiting for {}", named(&missing, "node", "nodes")));
     }
     plan
+}
+
+/// What of that waits for nodes that do not serve, for the end of a sentence.
+fn waiting(situation: &Situation) -> String {
+    let missing = situation.missing();
+    if missing.is_empty() {
+        return String::new();
+    }
+    format!("; this waits for {}", named(&missing, "node", "nodes"))
 }
 
 /// Ids for people: `broker 3`, `brokers 3 and 4`.

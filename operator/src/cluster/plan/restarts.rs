@@ -1,6 +1,6 @@
 //! Rolling restarts: pods that are not as they are wanted start anew, a few at a time, and none whose absence would be felt.
 //!
-//! - A pod that does not work is restarted at once: it cannot get worse.
+//! - A pod that does not work is restarted at once: it cannot get worse. One whose process runs and is not ready has two minutes.
 //! - Of those that work, the next ones are restarted when everything wanted serves and all partitions keep
 //!   min.insync.replicas without them. Their leaders are moved away before. The active controller comes last.
 //! - The active controller has the last word on each ([`Action::Restart`] with `check`).
@@ -9,6 +9,12 @@ use super::{Action, Plan, size};
 use crate::admin::proto::TopicPartition;
 use crate::cluster::situation::{Pod, Process, Situation};
 use crate::crd::RestartBy;
+use std::time::Duration;
+
+/// How long a process that runs may take to be ready before it counts as one that will not be, where another is wanted in its
+/// place.
+const STUCK_AFTER: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Plans restarts. Whether there are any to be done.
 pub fn plan(situation: &Situation, plan: &mut Plan) -> bool {
@@ -23,24 +29,17 @@ pub fn plan(situation: &Situation, plan: &mut Plan) -> bool {
         return false;
     }
     let total = situation.wanted_nodes().count();
-    plan.doing(
-        "Restarting",
-        format!("restarting pods: {} of {total} are as they are wanted", total.saturating_sub(outdated.len())),
-    );
+    let done = format!("restarting pods: {} of {total} are as they are wanted", total.saturating_sub(outdated.len()));
+    plan.doing("Restarting", done + &super::waiting(situation));
     let (working, broken): (Vec<_>, Vec<_>) = outdated.iter().partition(|(pod, _)| situation.serves(pod.id));
-    let broken_pods = broken.iter().filter(|(pod, _)| is_stuck(situation, pod));
-    for (pod, why) in broken_pods {
-        plan.actions.push(restart(pod, why, false));
+    for (pod, why) in &broken {
+        match is_stuck(situation, pod) {
+            true => plan.actions.push(restart(pod, why, false)),
+            // No watch tells that it has not become ready.
+            false => plan.again = Some(STUCK_AFTER.saturating_sub(pod.unready_for).max(LOOK_AGAIN)),
+        }
     }
-    if !broken.is_empty() {
-        return true;
-    }
-    let missing = situation.missing();
-    if !missing.is_empty() {
-        plan.doing(
-            "Waiting",
-            format!("waiting for {} before the next restart", super::named(&missing, "node", "nodes")),
-        );
+    if !broken.is_empty() || !situation.missing().is_empty() {
         return true;
     }
     for (pod, why) in next(situation, &working) {
@@ -54,9 +53,13 @@ fn why_outdated(situation: &Situation, pod: &Pod) -> Option<String> {
     if pod.ends {
         return None;
     }
-    let wanted = if pod.is_broker { &situation.wanted.broker_revision } else { &situation.wanted.controller_revision };
+    let (wanted, made) = match pod.is_broker {
+        true => (&situation.wanted.broker_revision, &situation.broker_set_revision),
+        false => (&situation.wanted.controller_revision, &situation.controller_set_revision),
+    };
     if pod.revision.as_ref() != Some(wanted) {
-        return Some("its image, configuration or pod has changed".to_owned());
+        // A StatefulSet that is not as it is wanted, since Kubernetes refuses it perhaps, would make the same pod again.
+        return (made.as_ref() == Some(wanted)).then(|| "its image, configuration or pod has changed".to_owned());
     }
     // A pod that does not serve yet has told nobody an address: what is registered is of the process before.
     let (host, port) = situation.wanted.external.get(&pod.id).filter(|_| situation.serves(pod.id))?;
@@ -71,7 +74,7 @@ fn is_stuck(situation: &Situation, pod: &Pod) -> bool {
     match pod.process {
         Process::Failing(_) | Process::Waiting | Process::Ended => true,
         // Without anybody who answers there is no quorum that a start could wait for.
-        Process::Running => situation.is_silent && !pod.is_ready,
+        Process::Running => !pod.is_ready && (situation.is_silent || pod.unready_for >= STUCK_AFTER),
     }
 }
 
@@ -90,7 +93,8 @@ fn next<'a>(situation: &Situation, working: &[&'a (&'a Pod, String)]) -> Vec<(&'
         for (pod, why) in &in_order[1..] {
             let together: Vec<i32> = group.iter().map(|(pod, _)| pod.id).chain([pod.id]).collect();
             let fits = group.len() < situation.wanted.max_unavailable as usize;
-            if fits && pod.rack == first.rack && Some(pod.id) != active && situation.is_safe_without(&together) {
+            let is_safe = || situation.is_safe_without(&together) && situation.keeps_quorum_without(&together);
+            if fits && pod.rack == first.rack && Some(pod.id) != active && is_safe() {
                 group.push((*pod, why.as_str()));
             }
         }
@@ -106,8 +110,11 @@ fn step(situation: &Situation, pod: &Pod, why: &str, plan: &mut Plan) {
             plan.actions.push(Action::Drain { broker: pod.id, drained: true });
             return;
         }
+        // The controller gives nothing to those that are drained themselves before this one ends.
+        let may_lead =
+            |id: i32| id != pod.id && situation.broker(id).is_some_and(|other| !other.drained && !other.fenced);
         let can_be_led_elsewhere = |partition: &TopicPartition| {
-            partition.leader == Some(pod.id) && partition.isr.iter().any(|id| *id != pod.id)
+            partition.leader == Some(pod.id) && partition.isr.iter().any(|id| may_lead(*id))
         };
         if situation.partitions().any(|(_, _, partition)| can_be_led_elsewhere(partition)) {
             plan.doing("Draining", format!("{} partitions are still led by broker {}", broker.leads, pod.id));
@@ -127,7 +134,8 @@ fn lead_again(situation: &Situation, outdated: &[(&Pod, String)], plan: &mut Pla
     for broker in situation.brokers().iter().filter(|broker| broker.drained && !broker.fenced) {
         let is_next = outdated.iter().any(|(pod, _)| pod.id == broker.id);
         let ends = situation.pod(broker.id).is_none_or(|pod| pod.ends);
-        let leaves = leaving.contains(&broker.id) && size::refusal(situation).is_none();
+        // Those that leave have to lead while others are restarted: nothing is moved off them until that is done.
+        let leaves = outdated.is_empty() && leaving.contains(&broker.id) && size::refusal(situation).is_none();
         if !is_next && !ends && !leaves {
             plan.actions.push(Action::Drain { broker: broker.id, drained: false });
         }

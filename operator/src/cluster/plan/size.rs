@@ -4,7 +4,7 @@
 //! controllers forget them, then their volumes are deleted. Nothing of that begins where a topic has more replicas than brokers
 //! would stay.
 
-use super::{Action, Plan, named};
+use super::{Action, Plan, named, waiting};
 use crate::cluster::situation::Situation;
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ fn brokers(situation: &Situation, plan: &mut Plan) -> i32 {
             wanted
         }
         _ => {
-            plan.doing("ScalingIn", format!("emptying {names}: {held} replicas are left"));
+            plan.doing("ScalingIn", format!("emptying {names}: {held} replicas are left{}", waiting(situation)));
             now
         }
     }

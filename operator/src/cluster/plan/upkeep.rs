@@ -55,6 +55,9 @@ fn replace_sets(situation: &Situation, plan: &mut Plan) {
 fn disruptions_allowed(situation: &Situation) -> i32 {
     let most = situation.wanted.max_unavailable;
     let Some(view) = &situation.view else { return situation.disruptions_allowed.unwrap_or(most) };
+    // Kubernetes evicts as many at once, and any of them: not a majority of the voters. One may always be.
+    let voters = if situation.wanted.dedicated.is_empty() { view.state.voters.len() } else { usize::MAX };
+    let most = most.min(i32::try_from(voters.saturating_sub(1) / 2).unwrap_or(i32::MAX).max(1));
     let under_replicated = view.state.under_replicated.as_ref().map_or(0, |list| list.count);
     let brokers = || 0..situation.wanted.brokers;
     let are_heard = brokers().all(|id| situation.broker(id).is_some_and(|broker| !broker.fenced));

@@ -116,6 +116,23 @@ async fn an_address_that_a_load_balancer_loses_is_kept_until_it_has_another() {
 }
 
 #[tokio::test]
+async fn a_running_cluster_goes_on_while_a_new_listener_outside_has_no_address() {
+    let mut bench = Bench::settled().await;
+    bench.apply("c", |cluster| cluster.spec.listeners.external = Some(outside(ExternalType::LoadBalancer)));
+    let (written, _) = bench.converge("c").await;
+    assert!(!written.iter().any(|write| write.starts_with("DELETE pods")), "{written:?}");
+    let files = bench.get("configmaps/c-config").unwrap()["data"].as_object().unwrap().clone();
+    assert!((0..3).all(|id| files.contains_key(&format!("{id}.properties"))), "{files:?}");
+    assert_eq!(bench.says("Progressing"), "Progressing True WaitingForAddresses");
+    for service in ["c-external", "c-external-0", "c-external-1", "c-external-2"] {
+        balance(&mut bench, service, Some("lb"));
+    }
+    let (written, _) = bench.converge("c").await;
+    assert!(written.iter().any(|write| write.starts_with("DELETE pods")), "{written:?}");
+    assert_eq!(bench.says("Progressing"), "Progressing False Settled");
+}
+
+#[tokio::test]
 async fn a_settled_cluster_causes_no_writes() {
     let mut bench = Bench::settled().await;
     for _ in 0..5 {

@@ -159,8 +159,9 @@ async fn the_controller_looks_after_clusters_side_by_side() {
     let mut bench = Bench::new(&["c", "other"]).await;
     bench.apply("c", |_| ());
     bench.converge("c").await;
-    bench.admins["c"].change(|state| state.is_mute = true);
     bench.apply("c", |cluster| cluster.spec.image = Some("example.com/barnabas:2".into()));
+    bench.reconcile("c").await;
+    bench.admins["c"].change(|state| state.is_mute = true);
     bench.apply("other", |_| ());
     let cluster = |name| bench.room.context.clusters.get(&key(name).object_ref()).map(|it| Ok((*it).clone()));
     let clusters = futures::stream::iter(["c", "other"].into_iter().filter_map(cluster).collect::<Vec<_>>());

@@ -78,6 +78,8 @@ async fn only_the_very_pod_that_was_looked_at_is_deleted() {
     let mut bench = Bench::settled().await;
     let uid = bench.get("pods/c-broker-1").unwrap()["metadata"]["uid"].clone();
     bench.apply("c", |cluster| cluster.spec.image = Some("example.com/barnabas:2".into()));
+    // First what makes the pods, then, once that is seen, a pod.
+    bench.outcome("c").await.unwrap();
     bench.outcome("c").await.unwrap();
     let deleted = bench.kubernetes.writes().into_iter().find(|write| write.what == "DELETE pods/c-broker-1").unwrap();
     assert_eq!(deleted.body["preconditions"]["uid"], uid);
@@ -103,6 +105,7 @@ async fn a_restart_waits_for_what_passes_and_for_nothing_else() {
 async fn a_rolling_restart_stops_at_a_pod_that_does_not_come_back() {
     let mut bench = Bench::settled().await;
     bench.apply("c", |cluster| cluster.spec.image = Some("example.com/barnabas:2".into()));
+    bench.reconcile("c").await;
     bench.reconcile("c").await;
     bench.settle("c").await;
     bench.container("c-broker-1", 1, json!({ "waiting": { "reason": "CrashLoopBackOff" } }));

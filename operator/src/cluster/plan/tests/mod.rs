@@ -1,10 +1,12 @@
 //! Plans for whole situations, as a table of facts.
 
+mod restarting;
+
 use super::*;
 use crate::admin::View;
 use crate::admin::proto::{self, ClusterState, PartitionList, ReassignmentList, TopicPartition};
 use crate::cluster::situation::{Claim, Pod, Process, Wanted};
-use crate::crd::{RebalanceMode, RestartBy};
+use crate::crd::RebalanceMode;
 use std::sync::Arc;
 
 const GI: i128 = 1 << 30;
@@ -24,6 +26,7 @@ fn settled(brokers: i32) -> Situation {
     let mut situation = Situation {
         size: Some(brokers),
         broker_set_storage: Some(GI),
+        broker_set_revision: Some("new".to_owned()),
         disruptions_allowed: Some(1),
         balanced_over: (0..brokers).collect(),
         incarnations: (0..brokers).map(|id| (id, format!("process-{id}"))).collect(),
@@ -114,6 +117,10 @@ impl Situation {
         let topic = proto::Topic { name: name.to_owned(), partitions, ..proto::Topic::default() };
         self.view.as_mut().expect("there is a view").topics.insert(name.to_owned(), Arc::new(topic));
         self
+    }
+
+    fn edit_topic(&mut self, name: &str, edit: impl FnOnce(&mut proto::Topic)) {
+        edit(Arc::make_mut(self.view.as_mut().expect("there is a view").topics.get_mut(name).expect("it is there")));
     }
 }
 
@@ -246,6 +253,11 @@ fn moves_are_throttled_while_there_are_any() {
     situation.wanted.throttle = Some(1000);
     let throttled = Action::Throttle { rate: 1000, topics: vec!["t".to_owned()] };
     assert_eq!(plan(&situation).actions.first(), Some(&throttled), "before anything is moved");
+    let mut of_topics = settled(4).with_topic("t", &[&[0, 1, 2]]).with_topic("still", &[&[1, 2, 3]]);
+    of_topics.wanted.throttle = Some(1000);
+    of_topics.state().reassignments = Some(ReassignmentList { count: 1, first: Vec::new() });
+    of_topics.edit_topic("t", |topic| topic.partitions[0].adding = vec![3]);
+    assert_eq!(plan(&of_topics).actions, [throttled], "what a KafkaTopic has begun, too");
     let mut done = settled(3);
     let rate = proto::Config { name: RATES[0].to_owned(), value: "1000".to_owned() };
     done.state().broker_configs = vec![rate];
@@ -395,91 +407,35 @@ fn a_stopped_cluster_has_no_pods_and_keeps_its_volumes() {
 }
 
 #[test]
-fn leaders_move_away_before_a_restart() {
-    let mut situation = settled(3).with_topic("t", &[&[1, 0, 2], &[2, 1, 0]]);
-    for id in [1, 2] {
-        situation.edit_pod(id).revision = Some("old".to_owned());
-    }
-    assert_eq!(plan(&situation).actions, [Action::Drain { broker: 1, drained: true }]);
-    situation.edit(1).drained = true;
-    let waiting = plan(&situation);
-    assert!(waiting.actions.is_empty() && reasons(&waiting).contains(&"Draining"));
-    let mut led_elsewhere = situation.clone();
-    led_elsewhere.edit(1).leads = 0;
-    assert_eq!(restarts(&plan(&led_elsewhere)), [1]);
-}
-
-#[test]
-fn partitions_of_one_replica_do_not_hold_up_a_restart() {
-    let mut situation = settled(3).with_topic("single", &[&[1]]);
-    situation.edit_pod(1).revision = Some("old".to_owned());
-    situation.edit(1).drained = true;
-    assert_eq!(restarts(&plan(&situation)), [1]);
-}
-
-#[test]
-fn the_active_controller_is_restarted_last() {
-    let mut situation = settled(3);
-    (0..3).for_each(|id| situation.edit_pod(id).revision = Some("old".to_owned()));
-    assert_eq!(restarts(&plan(&situation)), [1]);
-    situation.edit_pod(1).revision = Some("new".to_owned());
-    situation.edit_pod(2).revision = Some("new".to_owned());
-    assert_eq!(restarts(&plan(&situation)), [0]);
-}
-
-#[test]
-fn nothing_is_restarted_while_another_is_missing() {
-    let mut situation = settled(3);
-    situation.edit_pod(2).revision = Some("old".to_owned());
-    situation.edit(1).fenced = true;
-    let plan = plan(&situation);
-    assert!(restarts(&plan).is_empty() && reasons(&plan).contains(&"Waiting"));
-}
-
-#[test]
-fn a_pod_that_cannot_start_is_replaced_when_what_it_starts_from_has_changed() {
-    let mut situation = settled(3);
-    let broken = situation.edit_pod(1);
-    (broken.process, broken.is_ready) = (Process::Failing("ImagePullBackOff".to_owned()), false);
-    assert!(restarts(&plan(&situation)).is_empty(), "another pod would be no better");
-    situation.edit_pod(1).revision = Some("old".to_owned());
-    assert_eq!(restarts(&plan(&situation)), [1]);
-}
-
-#[test]
-fn a_rack_is_restarted_together_as_far_as_it_may_be_missing() {
-    let mut situation = settled(9).with_topic("t", &[&[1, 2, 3], &[4, 5, 6], &[7, 8, 0]]);
-    (0..9).for_each(|id| {
-        situation.edit_pod(id).revision = Some("old".to_owned());
-        situation.edit(id).leads = 0;
+fn a_move_onto_a_broker_that_leaves_is_replaced() {
+    let mut situation = settled(4).with_topic("t", &[&[0, 1, 2], &[1, 2, 0]]);
+    situation.wanted.brokers = 3;
+    situation.wanted.moves_at_once = 1;
+    situation.state().reassignments = Some(ReassignmentList { count: 1, first: Vec::new() });
+    situation.edit_topic("t", |topic| {
+        let partition = &mut topic.partitions[0];
+        (partition.replicas, partition.adding, partition.removing) = (vec![0, 1, 2, 3], vec![3], vec![2]);
     });
-    situation.wanted.restart_by = RestartBy::Rack;
-    situation.wanted.max_unavailable = 2;
-    assert_eq!(restarts(&plan(&situation)), [1, 4]);
-    let mut shared = situation.with_topic("same-rack", &[&[1, 4]]);
-    shared.edit(1).leads = 0;
-    shared.wanted.min_isr = 1;
-    assert_eq!(restarts(&plan(&shared)), [1, 7], "1 and 4 together would leave a partition without a replica");
+    situation.edit(3).fenced = true;
+    situation.edit(3).holds = 1;
+    let plan = plan(&situation);
+    let moves = plan.actions.iter().find_map(|action| match action {
+        Action::Move(moves) => Some(moves.clone()),
+        _ => None,
+    });
+    let moves = moves.unwrap_or_else(|| panic!("{plan:?}"));
+    assert!(moves.len() == 1 && moves[0].partition == 0 && !moves[0].replicas.contains(&3), "{moves:?}");
 }
 
 #[test]
-fn a_broker_that_need_not_be_restarted_any_more_may_lead_again() {
-    let mut situation = settled(3);
-    situation.edit(1).drained = true;
-    assert_eq!(plan(&situation).actions, [Action::Drain { broker: 1, drained: false }]);
-}
-
-#[test]
-fn a_changed_address_outside_restarts_the_broker() {
-    let mut situation = settled(3);
-    let endpoint = proto::Endpoint { listener: "EXTERNAL".to_owned(), host: "10.0.0.1".to_owned(), port: 30001 };
-    situation.edit(2).endpoints = vec![endpoint];
-    situation.wanted.external.insert(2, (None, 30001));
-    assert!(restarts(&plan(&situation)).is_empty());
-    situation.wanted.external.insert(2, (None, 30002));
-    assert_eq!(restarts(&plan(&situation)), [2]);
-    (situation.edit_pod(2).process, situation.edit_pod(2).is_ready) = (Process::Waiting, false);
-    assert!(restarts(&plan(&situation)).is_empty(), "what is registered is the process before");
+fn what_is_emptied_says_which_node_it_waits_for() {
+    let mut situation = settled(4).with_topic("t", &[&[0, 1], &[3, 2]]);
+    situation.wanted.brokers = 3;
+    situation.edit(3).holds = 1;
+    situation.edit_pod(1).is_ready = false;
+    let plan = plan(&situation);
+    assert!(!plan.actions.iter().any(|action| matches!(action, Action::Move(_))));
+    assert_eq!(plan.doing[0].message, "emptying broker 3: 1 replicas are left; this waits for node 1");
 }
 
 #[test]
@@ -499,16 +455,6 @@ fn volumes_grow_and_then_their_set_is_made_anew() {
     assert_eq!(plan(&situation).actions, [grown(0), grown(1)]);
     situation.claims.iter_mut().for_each(|claim| claim.size = 2 * GI);
     assert_eq!(plan(&situation).actions, [Action::ReplaceSet { role: Role::Broker }]);
-}
-
-#[test]
-fn dynamic_configuration_is_applied_without_a_restart() {
-    let mut situation = settled(3);
-    situation.wanted.dynamic_config.insert("log.retention.ms".to_owned(), "1000".to_owned());
-    let old = proto::Config { name: "message.max.bytes".to_owned(), value: "5".to_owned() };
-    situation.state().broker_configs = vec![old];
-    let set = vec![("log.retention.ms".to_owned(), "1000".to_owned())];
-    assert_eq!(plan(&situation).actions, [Action::Configure { set, unset: vec!["message.max.bytes".to_owned()] }]);
 }
 
 #[test]
