@@ -2,10 +2,11 @@
 
 use crate::admin::Links;
 use crate::crd::{KafkaCluster, KafkaTopic};
+use crate::events::Events;
 use crate::metrics::Metrics;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::EventType;
 use kube::runtime::reflector::Store;
 use kube::{Client, Resource, ResourceExt};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub struct Context {
     pub client: Client,
     pub links: Arc<Links>,
     pub metrics: Arc<Metrics>,
-    pub recorder: Recorder,
+    pub events: Events,
     pub clusters: Store<KafkaCluster>,
     /// Whether `clusters` has read everything. The store itself is waited for by its controller, and wakes nobody else.
     pub clusters_read: watch::Receiver<bool>,
@@ -32,15 +33,8 @@ pub struct Context {
 impl Context {
     /// Tells people that something happened to a resource (`kubectl describe`). Failing to is no reason to stop.
     pub async fn tell<K: Resource<DynamicType = ()>>(&self, about: &K, type_: EventType, reason: &str, note: String) {
-        let event = Event {
-            type_,
-            reason: reason.to_owned(),
-            note: Some(shortened(note)),
-            action: reason.to_owned(),
-            secondary: None,
-        };
         self.metrics.wrote("Event");
-        if let Err(error) = self.recorder.publish(&event, &about.object_ref(&())).await {
+        if let Err(error) = self.events.write(about, type_, reason, note).await {
             warn!(%error, resource = about.name_any(), reason, "an event could not be written");
         }
     }
@@ -50,15 +44,4 @@ impl Context {
 pub fn now() -> Time {
     let seconds = Timestamp::now().as_second();
     Time(Timestamp::from_second(seconds).expect("this time is one"))
-}
-
-/// The API server takes notes of at most 1024 bytes.
-fn shortened(mut note: String) -> String {
-    const MAX: usize = 1000;
-    if note.len() > MAX {
-        let end = (0..=MAX).rev().find(|end| note.is_char_boundary(*end)).expect("0 is one");
-        note.truncate(end);
-        note.push_str("...");
-    }
-    note
 }

@@ -16,6 +16,7 @@ pub mod checksum;
 pub mod cluster;
 pub mod context;
 pub mod crd;
+pub mod events;
 pub mod metrics;
 pub mod rebalance;
 pub mod resources;

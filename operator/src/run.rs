@@ -4,15 +4,15 @@ use crate::admin::{Change, ClusterKey, Links};
 use crate::cluster;
 use crate::cluster::caches::Caches;
 use crate::cluster::validate::Defaults;
-use crate::context::{Context, FIELD_MANAGER};
+use crate::context::Context;
 use crate::crd::{KafkaCluster, KafkaTopic};
+use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::resources::OperatorPods;
 use crate::topic;
 use crate::watching::{received, touched};
 use futures::{Stream, StreamExt, future};
 use kube::api::Api;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
@@ -45,7 +45,6 @@ pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>, stop
 }
 
 async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str>, metrics: Arc<Metrics>) {
-    let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(settings.name.clone()) };
     let (changes, changed) = mpsc::unbounded_channel();
     let (clusters, clusters_written) = store();
     let (topics, topics_written) = store();
@@ -54,7 +53,7 @@ async fn look_after(client: &Client, settings: &Settings, namespace: Option<&str
         client: client.clone(),
         links: Arc::new(Links::new(changes)),
         metrics,
-        recorder: Recorder::new(client.clone(), reporter),
+        events: Events::new(client.clone(), Some(settings.name.clone())),
         clusters,
         clusters_read,
         topics,

@@ -1,7 +1,7 @@
 //! Facts about brokers that come and go, and what becomes of their partitions. Partitions are shown as
 //! `leader@leader epoch.partition epoch isr`, and then what else there is.
 
-use super::image::{NO_LEADER, PartitionRegistration, ResourceType};
+use super::image::{NO_LEADER, PartitionRegistration, ResourceType, UNASSIGNED_DIRECTORY};
 use super::request::*;
 use super::state::Controller;
 use super::testing::{Bench, FewRules, broker, topic};
@@ -503,6 +503,33 @@ fn a_failed_directory_takes_its_replicas_along() {
     let all = bench.heartbeat(|heartbeat| heartbeat.offline_directories = directories.clone(), 1).unwrap();
     assert!(all.is_fenced, "it has no directory left");
     assert_is(&bench, "2@1.2 [2]");
+}
+
+#[test]
+fn a_replica_whose_disk_was_lost_leads_again_once_it_is_in_sync_and_not_before() {
+    let mut bench = Bench::with_brokers(&[None, None]);
+    let on = |bench: &mut Bench, disks: &[u8]| {
+        lose(bench, 1);
+        let directories = disks.iter().map(|disk| Uuid([*disk; 16])).collect();
+        let incarnation = Uuid([disks[0] + 100; 16]);
+        register(bench, RegisterBroker { directories, incarnation, ..broker(1, None) }).unwrap();
+        bench.beat(1).unwrap();
+    };
+    on(&mut bench, &[7]);
+    bench.create(NewTopic { assignments: vec![(0, vec![1, 2])], ..NewTopic::with_defaults("t") }).unwrap();
+    for (disks, directory) in [(&[8][..], Uuid([8; 16])), (&[5, 6], UNASSIGNED_DIRECTORY), (&[4], Uuid([4; 16]))] {
+        on(&mut bench, disks);
+        assert_eq!(partition(&bench).leader, 2);
+        set_isr(&mut bench, &[1, 2]).unwrap();
+        assert_eq!(partition(&bench).directory(1), Some(directory));
+        assert_eq!(elect(&mut bench, ElectionType::Preferred), Ok(()));
+        assert_eq!(partition(&bench).leader, 1);
+    }
+    // The last one in sync has lost everything: rather nobody leads.
+    lose(&mut bench, 2);
+    on(&mut bench, &[9]);
+    assert_eq!((partition(&bench).leader, &*partition(&bench).isr), (NO_LEADER, &[1][..]));
+    assert_eq!(partition(&bench).directory(1), Some(Uuid([4; 16])));
 }
 
 #[test]

@@ -75,6 +75,10 @@ impl Circumstances for TopicRules<'_> {
         self.metadata_version >= level::DIRECTORIES
     }
 
+    fn has_directory(&self, broker: i32, directory: Uuid) -> bool {
+        self.controller.image.brokers.get(&broker).is_some_and(|broker| broker.has_directory(directory))
+    }
+
     fn directory_for(&self, broker: i32) -> Uuid {
         self.controller.directory_for(broker)
     }

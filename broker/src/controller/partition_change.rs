@@ -6,7 +6,7 @@
 //!   too few others were; else the last leader, where that is known; else any live one if records may be lost.
 //! - Without eligible leader replicas the last replica in sync stays in sync when it goes: it alone can lead again.
 
-use super::image::{NO_LEADER, PartitionRegistration};
+use super::image::{NO_LEADER, PartitionRegistration, UNASSIGNED_DIRECTORY};
 use crate::protocol::Uuid;
 use crate::protocol::messages::metadata_records::PartitionChangeRecord;
 
@@ -41,6 +41,8 @@ pub(super) trait Circumstances {
     fn shrinking_begins_an_epoch(&self) -> bool;
     /// Whether partitions know the directories of their replicas.
     fn directories(&self) -> bool;
+    /// Whether a broker has a directory, as far as is known.
+    fn has_directory(&self, broker: i32, directory: Uuid) -> bool;
     /// The directory for a new replica.
     fn directory_for(&self, broker: i32) -> Uuid;
 }
@@ -221,13 +223,22 @@ impl<'a> PartitionChange<'a> {
             || (around.shrinking_begins_an_epoch() && lost(&self.partition.isr, &self.isr))
     }
 
+    fn joins_isr(&self, replica: i32) -> bool {
+        self.isr.contains(&replica) && !self.partition.isr.contains(&replica)
+    }
+
     fn changed_directories(&self, around: &impl Circumstances) -> Option<Vec<Uuid>> {
         if !around.directories() {
             return None;
         }
-        let directory = |replica: &i32| match self.directory {
-            Some((broker, directory)) if broker == *replica => directory,
-            _ => self.partition.directory(*replica).unwrap_or_else(|| around.directory_for(*replica)),
+        let directory = |replica: &i32| match (self.directory, self.partition.directory(*replica)) {
+            (Some((broker, directory)), _) if broker == *replica => directory,
+            // Its disk was lost perhaps, and it is in sync again: it has everything in a directory that the broker has now.
+            (_, Some(known)) if self.joins_isr(*replica) && !around.has_directory(*replica, known) => {
+                around.directory_for(*replica)
+            }
+            (_, Some(UNASSIGNED_DIRECTORY)) if self.joins_isr(*replica) => around.directory_for(*replica),
+            (_, known) => known.unwrap_or_else(|| around.directory_for(*replica)),
         };
         let directories: Vec<Uuid> = self.replicas.iter().map(directory).collect();
         let moved = *self.replicas != *self.partition.replicas;

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 use tracing::{error, warn};
 
 const GROUPS_TOPIC: &str = "__consumer_offsets";
@@ -26,6 +27,10 @@ pub type FoundPartitions = HashMap<(String, i32), FoundPartition>;
 /// Applies images in their order.
 pub struct Applier {
     pub broker_id: i32,
+    /// Of this process. Once another process has registered with this node.id, what the metadata says of it is not this one's to
+    /// do, ever again: two would lead the same partitions.
+    pub incarnation: Uuid,
+    pub superseded: watch::Sender<bool>,
     pub log_dirs: Arc<LogDirs>,
     pub partitions: Arc<Partitions>,
     pub groups: Arc<Groups>,
@@ -57,6 +62,13 @@ impl Applier {
     /// Makes, leads, follows, configures and deletes what `delta` says has changed in `image`.
     pub fn apply(&self, image: &MetadataImage, delta: &ImageDelta) {
         let _applying = self.applying.lock().expect("no panic while held");
+        let own = image.brokers.get(&self.broker_id);
+        if own.is_some_and(|own| own.incarnation != self.incarnation) {
+            self.superseded.send_replace(true);
+        }
+        if *self.superseded.borrow() {
+            return;
+        }
         let broker = self.partitions.broker();
         broker.set_image(Arc::new(image.clone()));
         if !delta.brokers.is_empty() {

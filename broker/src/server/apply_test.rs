@@ -6,7 +6,9 @@ use crate::coordinator::GroupConfig;
 use crate::log::FileCache;
 use crate::partition::testing::{TOPIC, TOPIC_ID, append};
 use crate::partition::{Acks, FetcherSettings, ReplicaSettings};
-use crate::protocol::messages::metadata_records::{PartitionRecord, RemoveTopicRecord, TopicRecord};
+use crate::protocol::messages::metadata_records::{
+    PartitionRecord, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+};
 use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -35,6 +37,8 @@ impl Broker {
         let broker = partitions.broker().clone();
         let applier = Applier {
             broker_id: BROKER,
+            incarnation: Uuid::ZERO,
+            superseded: watch::Sender::new(false),
             found: Mutex::new(found.map(|found| ((found.topic.clone(), found.partition), found)).collect()),
             log_dirs,
             groups: Arc::new(crate::coordinator::Groups::new(GroupConfig::default(), Arc::new(now_ms))),
@@ -86,8 +90,12 @@ fn topic() -> MetadataRecord<'static> {
 }
 
 fn partition(partition_epoch: i32) -> MetadataRecord<'static> {
+    partition_record(partition_epoch).into()
+}
+
+fn partition_record(partition_epoch: i32) -> PartitionRecord {
     let (replicas, isr) = (vec![BROKER], vec![BROKER]);
-    let record = PartitionRecord {
+    PartitionRecord {
         topic_id: TOPIC_ID,
         partition_id: 0,
         replicas,
@@ -95,8 +103,7 @@ fn partition(partition_epoch: i32) -> MetadataRecord<'static> {
         leader: BROKER,
         partition_epoch,
         ..Default::default()
-    };
-    record.into()
+    }
 }
 
 /// A broker with one record, started again while its log cannot be used; and what has to go until it can.
@@ -111,6 +118,27 @@ fn broker_with_a_fault() -> (Broker, PathBuf) {
     broker.apply(vec![topic(), partition(0)]);
     assert!(broker.applier.has_failed() && broker.partition().is_none());
     (broker, fault)
+}
+
+/// As after the pod of a process that goes on was deleted by force: both hear that "this broker" leads.
+#[tokio::test]
+async fn a_process_whose_node_id_another_one_has_registered_with_does_nothing_in_its_name() {
+    let registered = |incarnation: u8| -> MetadataRecord<'static> {
+        let incarnation_id = Uuid([incarnation; 16]);
+        RegisterBrokerRecord { broker_id: BROKER, incarnation_id, ..Default::default() }.into()
+    };
+    let leads = |broker: &Broker| append(&broker.partition().unwrap(), "value", Acks::Leader).is_ok();
+    let mut broker = Broker::new();
+    broker.applier.incarnation = Uuid([1; 16]);
+    let follows = PartitionRecord { leader: 2, replicas: vec![1, 2], isr: vec![1, 2], ..partition_record(0) };
+    broker.apply(vec![registered(1), topic(), follows.into()]);
+    assert!(!leads(&broker) && !*broker.applier.superseded.borrow());
+    broker.apply(vec![registered(2)]);
+    assert!(*broker.applier.superseded.borrow());
+    broker.apply(vec![PartitionRecord { leader_epoch: 1, ..partition_record(1) }.into()]);
+    assert!(!leads(&broker));
+    broker.apply(vec![registered(1), PartitionRecord { leader_epoch: 2, ..partition_record(2) }.into()]);
+    assert!(!leads(&broker), "it has missed what came between");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use crate::raft::{self, ReplicaId, ReplicaKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Log files that are open at the same time, at most; those beyond are closed, and opened again when they are used.
 const OPEN_FILES_MAX: usize = 4096;
@@ -203,12 +204,14 @@ pub fn group_config(config: &Config) -> GroupConfig {
 }
 
 /// Errors: a log directory cannot be read.
-pub fn applier(config: &Config, rooms: &Rooms) -> anyhow::Result<Applier> {
+pub fn applier(config: &Config, rooms: &Rooms, incarnation: Uuid) -> anyhow::Result<Applier> {
     const METADATA_TOPIC: &str = "__cluster_metadata";
     let found = rooms.log_dirs.partitions()?.into_iter().filter(|found| found.topic != METADATA_TOPIC);
     let found: FoundPartitions = found.map(|found| ((found.topic.clone(), found.partition), found)).collect();
     Ok(Applier {
         broker_id: config.node.id,
+        incarnation,
+        superseded: watch::Sender::new(false),
         log_dirs: rooms.log_dirs.clone(),
         partitions: rooms.partitions.clone(),
         groups: rooms.groups.clone(),

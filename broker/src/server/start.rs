@@ -195,14 +195,15 @@ impl Server {
 
     async fn join_as_broker(&mut self) -> anyhow::Result<()> {
         let rooms = self.rooms.clone();
-        let applier = Arc::new(parts::applier(&self.config, &rooms)?);
         let clients = self.clients.take().unwrap_or_default();
+        let registration = parts::registration(&self.config, &clients, &rooms.log_dirs);
+        let applier = Arc::new(parts::applier(&self.config, &rooms, registration.incarnation)?);
         let (wish, wishes) = watch::channel(Wish::Prepare);
         let wish = Arc::new(wish);
         let (standing_known, mut standing) = watch::channel(Standing::Unregistered);
         let lifecycle = Lifecycle {
             client: rooms.controller.clone(),
-            registration: parts::registration(&self.config, &clients, &rooms.log_dirs),
+            registration,
             interval: Duration::from_millis(u64::try_from(self.config.node.heartbeat_interval_ms).unwrap_or(0)),
             wish: wishes,
             standing: standing_known,
@@ -263,8 +264,17 @@ impl Server {
                 _ => std::future::pending().await,
             }
         };
+        let superseded = async {
+            let Some(broker) = &self.broker else { return std::future::pending().await };
+            broker.applier.superseded.subscribe().wait_for(|superseded| *superseded).await.ok();
+            let id = self.config.node.id;
+            format!(
+                "another process has registered with node.id {id}: this one ends, and does nothing in its name any more"
+            )
+        };
         tokio::select! {
             reason = refused => reason,
+            reason = superseded => reason,
             reason = self.controller.failed() => reason,
         }
     }
@@ -275,6 +285,7 @@ impl Server {
         self.readiness.set(false);
         if let Some(broker) = &mut self.broker
             && self.config.node.controlled_shutdown
+            && !*broker.applier.superseded.borrow()
         {
             broker.wish.send_replace(Wish::End);
             let may_end = broker.standing.wait_for(|standing| *standing == Standing::MayEnd);

@@ -63,7 +63,8 @@ fn a_broker_is_reached_at_its_port_on_every_node() {
         let nodes = watch::list(&Api::<Node>::all(space.client()), "").await?;
         let nodes: Vec<&str> = nodes.iter().filter(|node| is_ready(node)).filter_map(internal_address).collect();
         for name in SERVICES {
-            let port = node_port(&space.api::<Service>().get(name).await?).with_context(|| format!("{name}: its port"))?;
+            let port =
+                node_port(&space.api::<Service>().get(name).await?).with_context(|| format!("{name}: its port"))?;
             for node in &nodes {
                 let answers = || Asker::new(&format!("{node}:{port}"))?.metadata();
                 // kube-proxy may hear of a service later on one node than on another.

@@ -1,10 +1,11 @@
 //! Volumes that are lost, and volumes that grow.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use barnabas_e2e::client::Asker;
 use barnabas_e2e::cluster::{Cluster, PATIENCE, spec};
-use barnabas_e2e::load::Load;
+use barnabas_e2e::load::{Load, Plan};
 use barnabas_e2e::space::{Space, test};
-use barnabas_e2e::watch;
+use barnabas_e2e::watch::{self, eventually};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -21,6 +22,13 @@ fn a_broker_whose_volume_is_lost_is_filled_again_from_the_others() {
         let lost = lose_volume(&cluster, 2).await?;
         has_another(&cluster, lost).await?;
         cluster.is_whole(3).await?;
+        let client = Asker::new(&cluster.bootstrap().await?)?;
+        let leads_again = async || {
+            let leaders = client.leaders(&Plan::default().topic)?;
+            ensure!(leaders.contains(&2), "the leaders are {leaders:?}");
+            Ok(())
+        };
+        eventually("leader on the volume that was filled again", PATIENCE, leads_again).await?;
         load.finish().await?;
         Ok(())
     });

@@ -92,7 +92,7 @@ pub struct KafkaClusterSpec {
 
     /// Configuration of the brokers by Apache Kafka's names. What Kafka can change while it runs is applied without a
     /// restart; anything else restarts the brokers, one at a time. What the operator decides itself (node.id, listeners,
-    /// log.dirs, process.roles, controller.quorum.voters and others) is refused here.
+    /// log.dirs, process.roles, controller.quorum.voters and others) must not be here: the operator says so, and changes nothing.
     #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 200))]
     pub config: BTreeMap<String, ConfigValue>,
@@ -153,7 +153,7 @@ pub enum DeletionPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct Brokers {
     /// How many brokers there are. More: they join, and partitions are moved to them. Fewer: those with the highest numbers
-    /// are emptied first; refused where a topic has more replicas than brokers would be left.
+    /// are emptied first, and end with their volumes; refused where a topic has more replicas than brokers would be left.
     #[serde(default = "three")]
     #[schemars(range(min = 1, max = 250))]
     pub replicas: i32,

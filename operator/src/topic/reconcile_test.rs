@@ -8,13 +8,13 @@ use crate::admin::proto::Config;
 use crate::admin::{ClusterKey, Links};
 use crate::context::Context;
 use crate::crd::{ConditionStatus, KafkaCluster, KafkaTopic, TopicDeletionPolicy};
+use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::testing::admin::{Call, FakeAdmin, refusal};
 use crate::testing::kubernetes::{Failure, FakeKubernetes};
 use futures::StreamExt;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
@@ -54,11 +54,11 @@ impl Bench {
         links.reach(&key(), BTreeMap::from([(0, admin.address.clone())])).shows(|view| view.is_live).await;
         let ((clusters, clusters_writer), (topics, shown)) = (stored([cluster(3)]), stored([]));
         let client = kubernetes.client();
-        let recorder = Recorder::new(client.clone(), Reporter::from("test"));
+        let events = Events::new(client.clone(), None);
         let metrics = Arc::new(Metrics::default());
         let (_, clusters_read) = tokio::sync::watch::channel(true);
         let scope = String::new();
-        let context = Arc::new(Context { client, links, metrics, recorder, clusters, clusters_read, topics, scope });
+        let context = Arc::new(Context { client, links, metrics, events, clusters, clusters_read, topics, scope });
         let topics = Topics::new(context.clone());
         Bench { kubernetes, admin, context, topics, shown, clusters: clusters_writer, changes }
     }

@@ -7,6 +7,7 @@ use crate::controller::snapshot_files;
 use crate::raft::SnapshotId;
 use std::path::PathBuf;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 pub struct Snapshots {
     config: MetadataLogConfig,
@@ -17,11 +18,12 @@ pub struct Snapshots {
     last: i64,
     running: bool,
     latest: Option<SnapshotId>,
+    writer: Option<JoinHandle<()>>,
 }
 
 impl Snapshots {
     pub fn new(config: MetadataLogConfig, latest: Option<SnapshotId>, work: mpsc::Sender<Work>, now: i64) -> Snapshots {
-        Snapshots { config, work, bytes: 0, last: now, running: false, latest }
+        Snapshots { config, work, bytes: 0, last: now, running: false, latest, writer: None }
     }
 
     pub fn committed(&mut self, bytes: usize) {
@@ -47,8 +49,9 @@ impl Snapshots {
             let written = snapshot_files::write(&directory, &image, &quorum, now);
             work.send(Work::SnapshotWritten(written)).ok();
         };
-        if let Err(error) = std::thread::Builder::new().name("snapshot".into()).spawn(write) {
-            self.work.send(Work::SnapshotWritten(Err(error))).ok();
+        match std::thread::Builder::new().name("snapshot".into()).spawn(write) {
+            Ok(writer) => self.writer = Some(writer),
+            Err(error) => drop(self.work.send(Work::SnapshotWritten(Err(error)))),
         }
     }
 
@@ -66,5 +69,15 @@ impl Snapshots {
     /// Takes note of a snapshot that was received.
     pub fn installed(&mut self, snapshot: SnapshotId) {
         (self.latest, self.bytes) = (Some(snapshot), 0);
+    }
+}
+
+/// Nothing is written into the directory of a node that has stopped.
+impl Drop for Snapshots {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            // What it was about to say, nobody hears any more.
+            writer.join().ok();
+        }
     }
 }

@@ -36,7 +36,8 @@ fn a_node_with_a_full_disk_holds_up_nobody() {
 fn a_node_that_lost_its_disk_is_rebuilt_from_the_others() {
     let mut cluster = Cluster::start(3);
     let load = Load::start(&cluster.bootstrap(), PLAN);
-    for round in 0..2 * rounds() {
+    // More often than there are nodes: who was rebuilt has to lead again.
+    for round in 0..4 * rounds() {
         let leader = cluster.leader(TOPIC, round % PLAN.partitions);
         cluster.kill(leader);
         if round % 2 == 0 {

@@ -9,6 +9,7 @@ use crate::cluster::validate::Defaults;
 use crate::cluster::{Error, Room, STEP_TIME_MAX};
 use crate::context::Context;
 use crate::crd::{Condition, KafkaCluster, KafkaClusterStatus, KafkaTopic};
+use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::resources::{names, ports};
 use crate::retry::Retries;
@@ -22,7 +23,6 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::{Writer, store};
 use kube::runtime::watcher::Event;
@@ -298,11 +298,11 @@ fn started(kubernetes: &FakeKubernetes) -> (Arc<Room>, Watches) {
     };
     let (sender, _) = tokio::sync::mpsc::unbounded_channel();
     let client = kubernetes.client();
-    let recorder = Recorder::new(client.clone(), Reporter::from("test"));
+    let events = Events::new(client.clone(), None);
     let links = Arc::new(Links::new(sender));
     let (metrics, scope) = (Arc::new(Metrics::default()), String::new());
     let (_, clusters_read) = tokio::sync::watch::channel(true);
-    let context = Context { client, links, metrics, recorder, clusters, clusters_read, topics, scope };
+    let context = Context { client, links, metrics, events, clusters, clusters_read, topics, scope };
     let defaults =
         Defaults { image: "example.com/barnabas:1".into(), cluster_domain: "cluster.local".into(), operator: None };
     let room = Room {
