@@ -11,7 +11,7 @@ pub struct KafkaClusterStatus {
     /// The generation of the resource that this was said of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready: the brokers serve, but for those that restarts may take (`restarts.maxUnavailable`), every partition has a leader,
+    /// Ready: the brokers serve, but for those that restarts may take (`availability.maxUnavailable`), every partition has a leader,
     /// and enough replicas in sync for acks=all. Progressing: the operator is changing something. Degraded: something is wrong.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
